@@ -1,0 +1,36 @@
+package amplitudefake
+
+import "net/http"
+
+func lookupFail(c *call, status int, code, detail string) {
+	c.reply(status, object{"statusCode": status, "message": detail, "errorCode": code, "extraParams": object{}})
+}
+
+func (a *asset) renderTable() object {
+	return object{
+		"name": a.Name, "id": a.ID, "createdBy": a.CreatedBy, "lastModifiedBy": a.modifiedBy,
+		"createdAt": a.created.Unix(), "lastModifiedAt": a.modified.Unix(), "columnHeaders": []string{"key", "value"},
+	}
+}
+
+// handleLookup lists lookup tables and shows one by name; it changes none.
+func (f *Fake) handleLookup(c *call) {
+	tables := c.project.shelf(KindLookupTable).order
+	switch {
+	case c.is(http.MethodGet):
+		items := []object{}
+		for _, a := range tables {
+			items = append(items, a.renderTable())
+		}
+		c.reply(http.StatusOK, object{"data": items})
+		return
+	case c.is(http.MethodGet, "*"):
+		for _, a := range tables {
+			if a.Name == c.path[0] {
+				c.reply(http.StatusOK, object{"data": a.renderTable()})
+				return
+			}
+		}
+	}
+	c.fail(http.StatusNotFound, "not_found", "no such lookup table")
+}

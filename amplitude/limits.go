@@ -1,0 +1,61 @@
+package amplitude
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Sizes, times and limits. Those of Amplitude are documented by it; the others
+// are ours and keep one strange answer from filling memory.
+const (
+	scimPageSize       = 100  // most that SCIM returns at once
+	accessPageSize     = 200  // most that User Management returns at once
+	experimentPageSize = 1000 // most that Experiment Management returns at once
+	auditPageSize      = 100  // the only size the documentation shows; a larger one could be cut silently
+	auditRange         = 30 * 24 * time.Hour
+	auditRetention     = 90 * 24 * time.Hour
+	taxonomyCost       = 4 // concurrent cost per project: a read costs 1, a write 2
+	cohortRequests     = 5 // concurrent requests per project
+
+	maxListBytes  = 64 << 20
+	maxBytes      = 1 << 20
+	maxErrorBytes = 64 << 10
+	maxPages      = 10_000
+
+	maxRetryAfter     = time.Hour        // a longer wait is told as this one
+	defaultRetryAfter = 30 * time.Second // what the budget is told when a 429 names no time
+)
+
+// Share is the part of an organization's SCIM budget that a request counts
+// against.
+type Share string
+
+// The shares.
+const (
+	ShareEmergency Share = "emergency"
+	ShareRemove    Share = "remove"
+	ShareVerify    Share = "verify"
+	ShareOther     Share = "other"
+)
+
+// Budget is asked before each SCIM request, because Amplitude counts those per
+// organization over everybody who sends them; the other APIs are counted
+// elsewhere and are not asked for. It may be used from several goroutines.
+type Budget interface {
+	// Take reserves one request. It may wait a little for the slot; when the
+	// slot is too far away, it returns a *BudgetError and nothing is sent.
+	Take(ctx context.Context, s Share) error
+	// Throttled says that Amplitude refused a request with 429, and until when
+	// it asked to be left alone.
+	Throttled(ctx context.Context, until time.Time)
+}
+
+// BudgetError says that a request was not sent, because its turn is Wait away.
+type BudgetError struct {
+	Wait time.Duration
+}
+
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("the request budget has no slot for another %s", e.Wait)
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Policy says how one kind of departure is handled. The first whose `when`
+// holds is taken; without any, the built-in one: plan leaver, one approval.
+type Policy struct {
+	Name         string        `yaml:"name"`          // required, unique; recorded with every case
+	When         string        `yaml:"when"`          // CEL over person and event; empty: always
+	Plan         Plan          `yaml:"plan"`          // default PlanLeaver
+	NotBefore    time.Duration `yaml:"not_before"`    // grace before anything is done
+	Due          time.Duration `yaml:"due"`           // 0: by the reason
+	Approvals    int           `yaml:"approvals"`     // 0 to 2; default 1
+	Contain      string        `yaml:"contain"`       // always, when waiting (default) or never
+	Successor    string        `yaml:"successor"`     // address of last resort; empty: handover.successor
+	Deadline     time.Duration `yaml:"deadline"`      // of the handover; 0: handover.deadline
+	AtDeadline   AtDeadline    `yaml:"at_deadline"`   // empty: handover.at_deadline
+	Unlisted     Unlisted      `yaml:"unlisted"`      // empty: handover.unlisted
+	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
+}
+
+// Plan is an order of steps.
+type Plan string
+
+// The plans.
+const (
+	PlanLeaver    Plan = "leaver"
+	PlanEmergency Plan = "emergency"
+)
+
+func (p *Policy) defaults() { *p = Policy{Plan: PlanLeaver, Approvals: 1, Contain: "when waiting"} }
+
+// Credential is a shared secret and who knew it. When one of them leaves, it is
+// replaced: deployment keys through Amplitude's API, others through a hook that
+// rotates their kind, or by a person.
+type Credential struct {
+	Name         string   `yaml:"name"`         // required, unique
+	Kind         string   `yaml:"kind"`         // required, such as deployment_key
+	Organization string   `yaml:"organization"` // default: the only one
+	Project      string   `yaml:"project"`      // id; required for a deployment key
+	ID           string   `yaml:"id"`           // in Amplitude, such as the deployment's id; default: the name
+	People       []string `yaml:"people"`       // addresses of those who knew it
+	Groups       []string `yaml:"groups"`       // IdP groups whose members knew it
+	Publish      string   `yaml:"publish"`      // directory that gets the new key as a file of mode 0600; required for a deployment key
+}
+
+// oneOf tells unless a value is one of the words.
+func (v *validator) oneOf(value string, words []string, key string) {
+	v.require(slices.Contains(words, value), fmt.Sprintf("write one of %q", words), key)
+}
+
+func (v *validator) policies() {
+	seen := map[string]string{}
+	for i, p := range v.c.Policies {
+		key := fmt.Sprintf("policies[%d]", i)
+		v.name(seen, p.Name, key+".name")
+		v.require(p.Approvals >= 0 && p.Approvals <= 2, "write 0, 1 or 2 approvals", key+".approvals")
+		v.require(p.NotBefore >= 0 && p.Due >= 0 && p.Deadline >= 0, "write durations of zero or more", key)
+		v.oneOf(string(p.Plan), []string{"leaver", "emergency"}, key+".plan")
+		v.oneOf(p.Contain, []string{"always", "when waiting", "never"}, key+".contain")
+		v.oneOf(string(p.AtDeadline), []string{"", "remove", "escalate", "hold"}, key+".at_deadline")
+		v.oneOf(string(p.Unlisted), []string{"", "task", "note"}, key+".unlisted")
+		v.require(p.Successor == "" || isAddress(p.Successor), "write an e-mail address", key+".successor")
+	}
+}
+
+func (v *validator) credentials() {
+	seen := map[string]string{}
+	for i, c := range v.c.Credentials {
+		key := fmt.Sprintf("credentials[%d]", i)
+		v.name(seen, c.Name, key+".name")
+		v.require(wordPattern.MatchString(c.Kind), "write a kind such as deployment_key or api_key", key+".kind")
+		known := c.Organization == "" && len(v.c.Organizations) == 1 ||
+			slices.ContainsFunc(v.c.Organizations, func(o Organization) bool { return o.Name == c.Organization })
+		v.require(known, "name one of the organizations", key+".organization")
+		v.require(len(c.People)+len(c.Groups) > 0, "name the people or groups who know it; otherwise it is never replaced", key)
+		if c.Kind == "deployment_key" {
+			v.require(numberPattern.MatchString(c.Project), "write the id of the deployment's project", key+".project")
+			v.require(filepath.IsAbs(c.Publish), "write the directory that gets the new key, as an absolute path", key+".publish")
+		}
+		v.strings(c.People, isAddress, "write an e-mail address", key+".people")
+	}
+}

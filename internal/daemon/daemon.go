@@ -1,0 +1,234 @@
+// Package daemon puts the parts together: from a checked configuration to a
+// running process with its two listeners. It is the only place that knows
+// everyone, and holds no rule of its own.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"offramp/internal/config"
+	"offramp/internal/console"
+	"offramp/internal/intake"
+	"offramp/internal/offboard"
+	"offramp/internal/runner"
+	"offramp/internal/store"
+	"offramp/scim"
+)
+
+// Tempo is what the demo shortens. Zero fields take the values of real life.
+type Tempo struct {
+	Gather    time.Duration // how long a first look waits to be shared; 0: 20 s
+	Tolerance time.Duration // how long a list may lag; 0: 3 min
+	Backoff   time.Duration // first pause after a failure; 0: 5 s
+	Overlap   time.Duration // of old and new credentials; 0: 72 h
+	Tick      time.Duration // of the sweep; 0: 1 s
+	Workers   int           // of ordinary cases; 0: 8
+}
+
+// Options say what is not in the configuration file.
+type Options struct {
+	Log       *zap.Logger // required
+	Version   string
+	Tempo     Tempo
+	Listening func(public, admin net.Addr) // told once both listeners are open; nil: nobody
+}
+
+// Daemon is the whole bridge.
+type Daemon struct {
+	cfg      *config.Config
+	opts     Options
+	store    *store.Store
+	engine   *runner.Engine
+	runner   *runner.Runner
+	registry *prometheus.Registry
+	public   http.Handler
+	admin    http.Handler
+	seen     *prometheus.GaugeVec
+}
+
+// New opens and migrates the database and builds everything; it listens to
+// nothing and starts no work. Run or Close it.
+func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, opts: o, registry: prometheus.NewRegistry()}
+	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	retries := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "offramp_accept_retries_total", Help: "Writes repeated because the database was away.",
+	})
+	d.registry.MustRegister(retries)
+	d.store, err = store.Open(ctx, store.Options{
+		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
+		Retried: retries.Inc,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.store.Close())
+		}
+	}()
+	d.engine, err = runner.NewEngine(runner.EngineOptions{
+		DB: d.store.DB(), Pool: d.store.Pool(), Log: o.Log.Named("engine"), Tick: o.Tempo.Tick, Workers: o.Tempo.Workers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.store.Use(d.engine)
+	if err := d.store.Migrate(ctx, d.engine.Migrate); err != nil {
+		return nil, err
+	}
+	if d.runner, err = d.newRunner(); err != nil {
+		return nil, err
+	}
+	d.engine.Bind(d.runner)
+	if err := d.handlers(); err != nil {
+		return nil, err
+	}
+	d.registry.MustRegister(newGauges(d.store, cfg))
+	return d, nil
+}
+
+// handlers builds both sides' HTTP.
+func (d *Daemon) handlers() error {
+	rules, err := newRules(d.cfg)
+	if err != nil {
+		return err
+	}
+	directory, err := intake.New(intake.Options{
+		Store: d.store, Rules: rules.of, AccessGroups: d.cfg.Access.Groups, ByEmail: rules.byEmail,
+		Log: d.opts.Log.Named("intake"), Metrics: d.registry,
+	})
+	if err != nil {
+		return err
+	}
+	auth, err := intake.NewAuthenticator(intake.AuthOptions{Tokens: d.store, Bootstrap: bootstrap(d.cfg)})
+	if err != nil {
+		return err
+	}
+	d.seen = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "offramp_last_idp_request_timestamp_seconds", Help: "When a connection's identity provider was last heard.",
+	}, []string{"connection"})
+	d.registry.MustRegister(d.seen)
+	clients := newClients(d.cfg)
+	scimHandler, err := scim.New(scim.Options{
+		Directory: directory, Auth: auth, AllowClient: clients.allow,
+		Seen:    func(_ context.Context, conn string) { d.seen.WithLabelValues(conn).SetToCurrentTime() },
+		BaseURL: d.cfg.PublicURL + "/scim/v2", Log: d.opts.Log.Named("scim"), Metrics: d.registry,
+	})
+	if err != nil {
+		return err
+	}
+	con, err := console.New(console.Options{
+		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Rules: rules.of,
+		Load: d.load, Callback: d.callback, Mode: string(d.cfg.Mode), Version: d.opts.Version,
+		Log: d.opts.Log.Named("console"),
+	})
+	if err != nil {
+		return err
+	}
+	d.public = d.publicRoutes(scimHandler, con.Hooks())
+	d.admin = d.adminRoutes(con.Admin())
+	return nil
+}
+
+// Handlers are the public and the admin side, for a test that serves them itself.
+func (d *Daemon) Handlers() (public, admin http.Handler) { return d.public, d.admin }
+
+// Store is the record, for the demo and for tests.
+func (d *Daemon) Store() *store.Store { return d.store }
+
+// Work runs the workers until ctx ends.
+func (d *Daemon) Work(ctx context.Context) error { return d.engine.Run(ctx) }
+
+// Close closes the database.
+func (d *Daemon) Close() error { return d.store.Close() }
+
+// Run listens and works until ctx ends, then finishes what it began: it stops
+// accepting, lets requests and attempts end, and closes the database.
+func (d *Daemon) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", d.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	admin, err := lc.Listen(ctx, "tcp", d.cfg.AdminListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("admin listen: %w", err), public.Close())
+	}
+	if d.opts.Listening != nil {
+		d.opts.Listening(public.Addr(), admin.Addr())
+	}
+	d.opts.Log.Info("serving", zap.Stringer("public", public.Addr()), zap.Stringer("admin", admin.Addr()),
+		zap.String("mode", string(d.cfg.Mode)), zap.Bool("postgres", d.store.Postgres()), zap.String("version", d.opts.Version))
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return d.serve(ctx, public, d.public, d.cfg.TLS) })
+	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
+	all.Go(func() error { return d.Work(ctx) })
+	err = all.Wait()
+	d.opts.Log.Info("stopped")
+	return err
+}
+
+// serve answers on a listener until ctx ends and the requests at work are done.
+func (d *Daemon) serve(ctx context.Context, l net.Listener, h http.Handler, tls config.TLS) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	scim.ConfigureServer(server)
+	failed := make(chan error, 1)
+	go func() {
+		if tls.Enabled() {
+			failed <- server.ServeTLS(l, tls.Cert, tls.Key)
+			return
+		}
+		failed <- server.Serve(l)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	// A write may be repeated for 20 s before it is answered.
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 25*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		return fmt.Errorf("stop serving: %w", err)
+	}
+	return nil
+}
+
+func (d *Daemon) load(ctx context.Context) (console.Load, error) {
+	st, err := d.store.Stats(ctx)
+	if err != nil {
+		return console.Load{}, err
+	}
+	var l console.Load
+	for _, c := range st.Cases {
+		l.Cases = append(l.Cases, console.CaseCount{Plan: c.Plan, State: c.State, Count: c.Number, Oldest: c.Oldest})
+	}
+	for _, n := range st.Overdue {
+		l.CasesOverdue += n
+	}
+	for _, n := range st.TasksOverdue {
+		l.TasksOverdue += n
+	}
+	return l, nil
+}
+
+// callback reads what a hook says under its one-time address.
+func (d *Daemon) callback(body []byte) (console.Answer, error) {
+	receipt, err := parseReceipt(body)
+	if err != nil || receipt == nil {
+		return nil, err
+	}
+	return func(f offboard.File, key string) (offboard.Update, error) { return runner.Answer(f, key, *receipt), nil }, nil
+}

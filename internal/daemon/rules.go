@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"offramp/internal/config"
+	"offramp/internal/console"
+	"offramp/internal/offboard"
+)
+
+// rules turns the file's settings into the rules that decisions take.
+type rules struct {
+	cfg         *config.Config
+	policies    *offboard.Policies
+	connections map[string]config.Connection
+}
+
+func newRules(cfg *config.Config) (*rules, error) {
+	r := &rules{cfg: cfg, connections: map[string]config.Connection{}}
+	for _, c := range cfg.Connections {
+		r.connections[c.Name] = c
+	}
+	var problems config.Problems
+	r.policies, problems = policies(cfg)
+	return r, problems.Err()
+}
+
+// Check tells what is wrong with the parts of a configuration that only other
+// packages understand, such as the conditions of policies.
+func Check(cfg *config.Config) config.Problems {
+	_, problems := policies(cfg)
+	return problems
+}
+
+func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
+	h := cfg.Handover
+	list := make([]offboard.Conditional, 0, len(cfg.Policies)+1)
+	for _, p := range cfg.Policies {
+		list = append(list, offboard.Conditional{When: p.When, Policy: offboard.Policy{
+			Name: p.Name, Version: version(p), Plan: offboard.PlanName(p.Plan), NotBefore: p.NotBefore, Due: p.Due,
+			Approvals: p.Approvals, Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
+			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
+			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt,
+		}})
+	}
+	builtIn := offboard.Fallback()
+	builtIn.Successor, builtIn.Handover = h.Successor, h.Deadline
+	builtIn.AtHand, builtIn.Unlisted = offboard.Deadline(h.AtDeadline), offboard.Unlisted(h.Unlisted)
+	list = append(list, offboard.Conditional{Policy: builtIn})
+	ps, errs := offboard.NewPolicies(list)
+	var problems config.Problems
+	for i, err := range errs {
+		problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].when", i), err.Error()))
+	}
+	return ps, problems
+}
+
+// version names what a policy said when a case opened.
+func version(p config.Policy) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", p))
+	return fmt.Sprintf("%x", sum[:4])
+}
+
+func or[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// of returns the rules of one connection.
+func (r *rules) of(connection string) offboard.Rules {
+	c := r.connections[connection]
+	return offboard.Rules{
+		AccessConfigured: len(r.cfg.Access.Groups) > 0, Grace: r.cfg.Access.Grace, Settle: r.cfg.Brake.Settle,
+		TrustIncidents: c.Trust.Incidents, TrustApprovals: c.Trust.Approvals, Location: c.Location(),
+		Policy: r.policies.For,
+		Reachable: func(address string) bool {
+			return len(c.Domains) == 0 || slices.Contains(c.Domains, offboard.Domain(address))
+		},
+	}
+}
+
+// byEmail tells whether a connection's seats are found by the primary e-mail.
+func (r *rules) byEmail(connection string) bool {
+	return r.connections[connection].Address == config.AddressPrimaryEmail
+}
+
+// protected tells why a person is never removed without a person's word.
+func protected(cfg *config.Config) func(offboard.Person) string {
+	return func(p offboard.Person) string {
+		for _, address := range p.Addresses() {
+			if slices.Contains(cfg.Protect.People, address) {
+				return "this person is on the protected list"
+			}
+		}
+		for _, g := range p.Groups {
+			if slices.ContainsFunc(cfg.Protect.Groups, func(name string) bool { return offboard.Fold(name) == offboard.Fold(g) }) {
+				return "this person is in the protected group " + g
+			}
+		}
+		return ""
+	}
+}
+
+func operators(cfg *config.Config) []console.Operator {
+	capacities := map[string][]string{}
+	for _, a := range cfg.Approvers {
+		capacities[a.Email] = a.Roles
+	}
+	var out []console.Operator
+	for _, o := range cfg.Operators {
+		op := console.Operator{Name: o.Name, TokenHash: o.TokenHash, Capacities: capacities[o.Name]}
+		for _, r := range o.Roles {
+			op.Roles = append(op.Roles, console.Role(r))
+		}
+		out = append(out, op)
+	}
+	return out
+}
+
+func connectionNames(cfg *config.Config) []string {
+	var out []string
+	for _, c := range cfg.Connections {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// bootstrap maps the file's tokens to their connections.
+func bootstrap(cfg *config.Config) map[string]string {
+	out := map[string]string{}
+	for _, c := range cfg.Connections {
+		if c.BootstrapToken.IsSet() {
+			out[c.BootstrapToken.Reveal()] = c.Name
+		}
+	}
+	return out
+}
+
+// clients knows from which addresses a connection may be used.
+type clients struct {
+	trusted []netip.Prefix
+	allowed map[string][]netip.Prefix
+}
+
+func newClients(cfg *config.Config) *clients {
+	c := &clients{trusted: cfg.TrustedProxies, allowed: map[string][]netip.Prefix{}}
+	for _, conn := range cfg.Connections {
+		c.allowed[conn.Name] = conn.AllowFrom
+	}
+	return c
+}
+
+// allow checks the client's address: the peer's, or behind trusted proxies the
+// last one in X-Forwarded-For that is not a trusted proxy itself.
+func (c *clients) allow(connection string, r *http.Request) error {
+	allowed := c.allowed[connection]
+	if len(allowed) == 0 {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return errors.New("the client's address cannot be read")
+	}
+	client, err := netip.ParseAddr(host)
+	if err != nil {
+		return errors.New("the client's address cannot be read")
+	}
+	client = client.Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && within(c.trusted, client); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		client = hop.Unmap()
+	}
+	if !within(allowed, client) {
+		return errors.New("the client's address is not in allow_from")
+	}
+	return nil
+}
+
+func within(list []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+

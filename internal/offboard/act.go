@@ -1,0 +1,416 @@
+package offboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What a person may decide about a case. Every function here is a rule over the
+// case as it is in the transaction that records the decision; the update holds
+// the timeline entry with the person's name. A decision that is not allowed is a
+// RefusedError and changes nothing.
+
+// RefusedError says in one sentence why a decision is not allowed.
+type RefusedError struct {
+	Because    string
+	Incomplete bool // something has to be added to what was asked; else the case forbids it
+}
+
+// Error gives the sentence.
+func (e *RefusedError) Error() string { return e.Because }
+
+func refused(format string, args ...any) error {
+	return &RefusedError{Because: fmt.Sprintf(format, args...)}
+}
+
+func incomplete(because string) error { return &RefusedError{Because: because, Incomplete: true} }
+
+// Attachment is a document that backs a decision. The document stays where it
+// is; its hash shows later that it is the same one.
+type Attachment struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // lower-case hexadecimal
+}
+
+// Approve records one person's yes. By is required; a zero At means now, as the
+// store sees it. How many are needed is for the approve step to count.
+func Approve(f File, a Approval) (Update, error) {
+	if err := decidable(f, a.By); err != nil {
+		return Update{}, err
+	}
+	if isLeaver(f, a.By) {
+		return Update{}, refused("%s is the leaver, and nobody approves their own removal; ask somebody else", a.By)
+	}
+	for _, other := range f.Approvals {
+		if samePerson(other.By, a.By) {
+			return Update{}, refused("%s has approved this case already; a person counts once", a.By)
+		}
+	}
+	if f.Case.Policy.Approvals < 2 && len(f.Approvals) == 0 && isSuccessor(f, a.By) {
+		return Update{}, refused("%s would take over what the leaver owns, so their approval is not enough alone; "+
+			"ask somebody else to approve first", a.By)
+	}
+	text := "approved"
+	if a.Role != "" {
+		text += " as " + a.Role
+	}
+	if a.Ticket != "" {
+		text += ", ticket " + a.Ticket
+	}
+	return Update{
+		Approvals: []Approval{a},
+		Timeline:  []Entry{entry(a.By, "approved", text, a.Note)},
+	}, nil
+}
+
+// Hold stops a case until somebody releases it. A removal that has begun is
+// finished and verified, not held.
+func Hold(f File, by, because string) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	switch {
+	case f.Case.State == StateHeld:
+		return Update{}, refused("the case is held already")
+	case f.RemoveBegan():
+		return Update{}, refused("the removal has begun and is now finished and verified; " +
+			"to stop every outward change, pause Offramp")
+	case f.Case.Ending == EndCancel:
+		return Update{}, refused("the case is being cancelled; there is nothing to hold")
+	case !f.Case.State.CanBecome(StateHeld):
+		return Update{}, refused("a case that needs attention stands still already; retry, cancel or resolve it")
+	}
+	nothing, note := WaitNothing, withWhy("held by "+by, because)
+	return Update{
+		State: StateHeld, Waiting: &nothing, Note: &note,
+		Timeline: []Entry{entry(by, "held", "held the case", because)},
+	}, nil
+}
+
+// Release lets a held case go on.
+func Release(f File, by, because string) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	if f.Case.State != StateHeld {
+		return Update{}, refused("the case is not held, it is %s", f.Case.State)
+	}
+	nothing, note := WaitNothing, ""
+	return Update{
+		State: StateRunning, Waiting: &nothing, Note: &note, Now: true,
+		Timeline: []Entry{entry(by, "released", "released the case", because)},
+	}, nil
+}
+
+// Cancel asks that the case ends without a removal and that what was contained
+// is given back; the runner does both. It is refused once the removal began.
+func Cancel(f File, by, because string) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	switch {
+	case f.RemoveBegan():
+		return Update{}, refused("the removal has begun and cannot be taken back; let the case finish, " +
+			"then invite the person again in Amplitude")
+	case f.Case.Ending == EndCancel:
+		return Update{}, refused("the case is being cancelled already")
+	}
+	note := withWhy("cancelled by "+by, because)
+	u := Update{
+		Ending: EndCancel, Note: &note, Now: true,
+		Timeline: []Entry{entry(by, "cancelled", "cancelled the case", because)},
+	}
+	if f.Case.State == StateHeld || f.Case.State == StateNeedsAttention {
+		nothing := WaitNothing // nobody works on such a case until it runs
+		u.State, u.Waiting = StateRunning, &nothing
+	}
+	return u, nil
+}
+
+// Pardon ends a standing removal decision, for a case that is to be cancelled:
+// otherwise the person would stay without entitlement and without a case. It
+// comes before Cancel, and is refused for the same reason.
+func Pardon(prior PriorCase) (*Decision, Verdict, error) {
+	if prior.Live && prior.Began {
+		return nil, Verdict{}, refused("the removal has begun and cannot be taken back; let the case finish, " +
+			"then invite the person again in Amplitude")
+	}
+	return nil, Verdict{}, nil
+}
+
+// Retry makes a case that gave up, or that waits for its next attempt, try the
+// step at hand again, with all attempts before it.
+func Retry(f File, by, because string) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	waits := f.Case.State == StateWaiting && f.Case.Waiting == WaitRetry
+	if f.Case.State != StateNeedsAttention && !waits {
+		return Update{}, refused("there is nothing to retry: %s", standing(f.Case))
+	}
+	nothing, note := WaitNothing, ""
+	u := Update{State: StateRunning, Waiting: &nothing, Note: &note, Now: true}
+	text := "asked for another try"
+	if next := f.Next(); next != nil {
+		step := *next
+		step.Attempts, step.Error = 0, ""
+		u.Steps = []Step{step}
+		text += " of " + string(step.Name)
+	}
+	u.Timeline = []Entry{entry(by, "retried", text, because)}
+	return u, nil
+}
+
+// Expedite ends a wait for time: the case may change things outside from now on.
+func Expedite(f File, by, because string, now time.Time) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	if !now.Before(f.Case.NotBefore) {
+		return Update{}, refused("the case does not wait for its time: %s", standing(f.Case))
+	}
+	u := Update{
+		NotBefore: now, Now: true,
+		Timeline: []Entry{entry(by, "expedited",
+			"let the case begin at once instead of at "+f.Case.NotBefore.UTC().Format(time.RFC3339), because)},
+	}
+	if f.Case.State == StateWaiting && (f.Case.Waiting == WaitSettle || f.Case.Waiting == WaitNotBefore) {
+		nothing := WaitNothing
+		u.State, u.Waiting = StateRunning, &nothing
+	}
+	return u, nil
+}
+
+// Resolve closes a case that needs attention on a person's word: it was dealt
+// with by hand, or needs nothing. Because is required.
+func Resolve(f File, by, because string, attachments []Attachment) (Update, error) {
+	if err := decidable(f, by); err != nil {
+		return Update{}, err
+	}
+	if strings.TrimSpace(because) == "" {
+		return Update{}, incomplete("say because of what the case is resolved: it is what an auditor will read")
+	}
+	for _, a := range attachments {
+		if a.Name == "" || !isSHA256(a.SHA256) {
+			return Update{}, incomplete("an attachment needs its name and its SHA-256 as 64 lower-case hexadecimal digits")
+		}
+	}
+	if f.Case.State != StateNeedsAttention {
+		return Update{}, refused("only a case that needs attention is resolved: %s", standing(f.Case))
+	}
+	nothing, note := WaitNothing, withWhy("resolved by "+by, because)
+	e := entry(by, "resolved", "resolved the case", because)
+	if len(attachments) > 0 {
+		b, err := json.Marshal(map[string][]Attachment{"attachments": attachments})
+		if err != nil {
+			return Update{}, fmt.Errorf("encode the attachments: %w", err)
+		}
+		e.Data = b
+	}
+	return Update{
+		State: StateClosed, Outcome: OutcomeResolved, Waiting: &nothing, Note: &note, Timeline: []Entry{e},
+	}, nil
+}
+
+// TaskAnswer is a named person's word about a task.
+type TaskAnswer struct {
+	By        string // required
+	Note      string // required for tasks of kind check
+	Successor string // address; required for tasks of kind successor
+}
+
+// CompleteTask records that a named person attests a task as done.
+func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error) {
+	task, err := openTask(f, id, a.By)
+	if err != nil {
+		return Update{}, err
+	}
+	if isLeaver(f, a.By) {
+		return Update{}, refused("%s is the leaver and cannot attest this task; ask somebody else", a.By)
+	}
+	if a.Successor != "" && isLeaver(f, a.Successor) {
+		return Update{}, refused("the successor is the leaver; name somebody who stays")
+	}
+	switch task.Kind {
+	case TaskCheck:
+		if strings.TrimSpace(a.Note) == "" {
+			return Update{}, incomplete("say in a note what was checked and what was found")
+		}
+	case TaskSuccessor:
+		if a.Successor == "" {
+			return Update{}, incomplete("name the successor by their address")
+		}
+	case TaskHandover, TaskRotate:
+	}
+	text := "done: " + task.Title
+	if a.Successor != "" {
+		task.Successor = a.Successor
+		text += "; successor " + a.Successor
+	}
+	task.State, task.By, task.Note, task.Ended = TaskDone, a.By, strings.TrimSpace(a.Note), now
+	return Update{
+		Tasks: []Task{task}, Now: true,
+		Timeline: []Entry{entry(a.By, "task_done", text, a.Note)},
+	}, nil
+}
+
+// DeclineTask records that a named person will not do a task. Why is required.
+func DeclineTask(f File, id, by, why string, now time.Time) (Update, error) {
+	task, err := openTask(f, id, by)
+	if err != nil {
+		return Update{}, err
+	}
+	if strings.TrimSpace(why) == "" {
+		return Update{}, incomplete("say why the task is declined, so that somebody else can take it from there")
+	}
+	task.State, task.By, task.Note, task.Ended = TaskDeclined, by, strings.TrimSpace(why), now
+	return Update{
+		Tasks: []Task{task}, Now: true,
+		Timeline: []Entry{entry(by, "task_declined", "declined: "+task.Title, why)},
+	}, nil
+}
+
+// Order is an operator's word that somebody leaves.
+type Order struct {
+	Reason Reason // required
+	By     string // required
+	Ticket string
+}
+
+// OpenBy opens a case on an operator's word, under a standing removal decision:
+// whatever the identity provider says, the person is not entitled until the case
+// is cancelled. A live case changes to the order's plan when the order is more
+// urgent and the removal has not begun; otherwise the order is refused.
+//
+// What the identity provider claims about a departure has no part in it.
+func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decision, Verdict, error) {
+	if strings.TrimSpace(o.By) == "" {
+		return nil, Verdict{}, incomplete("say who decides")
+	}
+	if _, known := KnownReason(string(o.Reason)); !known {
+		return nil, Verdict{}, incomplete("give one of the known reasons")
+	}
+	p.Claims = Claims{Ticket: o.Ticket}
+	opening := NewOpening(p, o.Reason, "opened by operator "+o.By, r, now)
+	decision := &Decision{Reason: o.Reason, By: o.By}
+	switch {
+	case !prior.Live:
+		return decision, Verdict{Open: &opening}, nil
+	case prior.Began:
+		return nil, Verdict{}, refused("a case is live for this person and its removal has begun: there is nothing to add")
+	case opening.Reason.urgency() <= prior.Reason.urgency():
+		return nil, Verdict{}, refused("a case is live for this person, reason %s, and %s is not more urgent", prior.Reason, o.Reason)
+	}
+	return decision, Verdict{Join: &opening}, nil
+}
+
+// Joined records in the timeline of a live case who made it more urgent.
+func Joined(f File, o Order) (Update, error) {
+	if err := decidable(f, o.By); err != nil {
+		return Update{}, err
+	}
+	text := fmt.Sprintf("made the case more urgent: reason %s", o.Reason)
+	if o.Ticket != "" {
+		text += ", ticket " + o.Ticket
+	}
+	return Update{Timeline: []Entry{entry(o.By, "upgraded", text, "")}}, nil
+}
+
+// decidable is what every decision needs: a name and a live case.
+func decidable(f File, by string) error {
+	if strings.TrimSpace(by) == "" {
+		return incomplete("say who decides")
+	}
+	if !f.Case.State.Live() {
+		return refused("the case has ended: %s", f.Case.Outcome)
+	}
+	return nil
+}
+
+func openTask(f File, id, by string) (Task, error) {
+	if err := decidable(f, by); err != nil {
+		return Task{}, err
+	}
+	for _, t := range f.Tasks {
+		if t.ID != id {
+			continue
+		}
+		if t.State != TaskOpen {
+			return Task{}, refused("the task is %s already", t.State)
+		}
+		return t, nil
+	}
+	return Task{}, refused("the case has no such task")
+}
+
+// standing tells in words where a case stands.
+func standing(c Case) string {
+	if c.State == StateWaiting && c.Waiting != WaitNothing {
+		return "this one waits for " + strings.ReplaceAll(string(c.Waiting), "_", " ")
+	}
+	return "this one is " + strings.ReplaceAll(string(c.State), "_", " ")
+}
+
+func entry(by, kind, text, because string) Entry {
+	return Entry{Actor: by, Kind: kind, Text: withWhy(text, because)}
+}
+
+// withWhy joins what was done and, where it was said, why.
+func withWhy(what, because string) string {
+	if because = strings.TrimSpace(because); because != "" {
+		return what + ": " + because
+	}
+	return what
+}
+
+func isLeaver(f File, who string) bool {
+	if samePerson(f.Case.Address, who) {
+		return true
+	}
+	for _, address := range f.Person.Addresses() {
+		if samePerson(address, who) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSuccessor reports whether somebody is named to take something over.
+func isSuccessor(f File, who string) bool {
+	if samePerson(f.Person.Claims.Successor, who) {
+		return true
+	}
+	for _, t := range f.Tasks {
+		if (t.State == TaskOpen || t.State == TaskDone) && samePerson(t.Successor, who) {
+			return true
+		}
+	}
+	for _, a := range f.Assets {
+		if samePerson(a.NewOwner, who) {
+			return true
+		}
+	}
+	return false
+}
+
+// samePerson compares two names or addresses. An operator's short name and the
+// part before the @ of an address count as the same: where it decides who may
+// say yes, taking two people for one costs a question, the reverse a safeguard.
+func samePerson(a, b string) bool {
+	a, b = Fold(a), Fold(b)
+	if a == "" || b == "" {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	la, _, aIsAddress := strings.Cut(a, "@")
+	lb, _, bIsAddress := strings.Cut(b, "@")
+	return aIsAddress != bIsAddress && la == lb
+}
+
+func isSHA256(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

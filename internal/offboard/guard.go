@@ -1,0 +1,84 @@
+package offboard
+
+import "time"
+
+// GuardFacts is what the guards look at, read in the transaction that records
+// the effect.
+type GuardFacts struct {
+	File      File
+	Step      StepName
+	Observe   bool
+	Paused    string // who paused outward changes and why; empty: not paused
+	Protected string // why the person is protected; empty: not
+	Now       time.Time
+}
+
+// Permission is what the guards say about one outward change.
+type Permission struct {
+	Allowed bool
+	State   State   // the case goes there when refused; empty: it stays
+	Waiting Waiting // with State waiting
+	Until   time.Time
+	Outcome Outcome
+	Cancel  bool // undo what was done and end the case
+	Because string
+}
+
+// Guard is the one place that decides whether something may be taken away from
+// somebody. Its order is by how final the answer is.
+func Guard(f GuardFacts) Permission {
+	c := f.File.Case
+	s := f.File.Standing
+	incident := c.Incident()
+	refuse := func(because string) Permission {
+		return Permission{State: StateNeedsAttention, Because: because}
+	}
+	wait := func(w Waiting, until time.Time, because string) Permission {
+		return Permission{State: StateWaiting, Waiting: w, Until: until, Because: because}
+	}
+	switch {
+	case s.HeldBy != "":
+		return refuse("somebody else at the identity provider holds this address now; " +
+			"check who has the seat, then resolve the case")
+	case f.Observe:
+		return Permission{Outcome: OutcomeObserved, Because: "observe mode: nothing is changed in Amplitude"}
+	case c.State == StateHeld:
+		return Permission{State: StateHeld, Because: "the case is held"}
+	case c.Ending == EndCancel:
+		return Permission{Cancel: true, Because: "an operator cancelled the case"}
+	case s.Entitled && !incident:
+		return Permission{Cancel: true, Because: "the person is entitled again"}
+	case s.ElsewhereBy != "" && !incident:
+		return refuse("the person is entitled through connection " + s.ElsewhereBy +
+			"; remove them there too, or cancel the case")
+	case f.Protected != "":
+		return refuse(f.Protected + "; take them off the protected list, or remove them by hand in " +
+			"Amplitude under Settings > Members & Groups, then retry or resolve the case")
+	case f.Paused != "":
+		return wait(WaitPaused, f.Now.Add(10*time.Second), f.Paused)
+	case s.SeatClaimedBy != "":
+		return wait(WaitSeat, f.Now.Add(time.Minute), "another live case works on this seat: "+s.SeatClaimedBy)
+	case !incident && f.Now.Before(c.NotBefore):
+		return wait(WaitNotBefore, c.NotBefore, "not before "+c.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return Permission{Allowed: true}
+}
+
+// Holder tells whether another record that shares the leaver's address means
+// that the address is somebody else's now, or that the same human is entitled
+// through another connection.
+//
+// Within one connection an address belongs to one person: any other holder is
+// somebody else. Across connections an address held since before the case
+// opened is the same human; one taken afterwards is somebody else.
+func Holder(c Case, other Person, since time.Time, otherEntitled bool) (heldBy, elsewhere string) {
+	switch {
+	case other.ID == c.PersonID || !other.Deleted.IsZero():
+		return "", ""
+	case other.Connection == c.Connection || since.After(c.Opened):
+		return other.ID, ""
+	case otherEntitled:
+		return "", other.Connection
+	}
+	return "", ""
+}

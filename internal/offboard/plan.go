@@ -1,0 +1,77 @@
+package offboard
+
+// PlanName names an order of steps.
+type PlanName string
+
+// The plans.
+const (
+	Leaver    PlanName = "leaver"
+	Emergency PlanName = "emergency"
+)
+
+// Plans lists every plan, for help texts and metrics.
+func Plans() []PlanName { return []PlanName{Leaver, Emergency} }
+
+// StepName names one step of a plan.
+type StepName string
+
+// The steps.
+const (
+	StepIdentify  StepName = "identify"
+	StepSnapshot  StepName = "snapshot"
+	StepContain   StepName = "contain"
+	StepInventory StepName = "inventory"
+	StepApprove   StepName = "approve"
+	StepHandover  StepName = "handover"
+	StepRotate    StepName = "rotate"
+	StepRemove    StepName = "remove"
+	StepVerify    StepName = "verify"
+	StepAudit     StepName = "audit"
+	StepNotify    StepName = "notify"
+	StepArchive   StepName = "archive"
+)
+
+// Steps returns the order of a plan. An unknown plan gets the leaver's: a
+// missing plan must never mean that nothing is done.
+func Steps(p PlanName) []StepName {
+	if p == Emergency {
+		return []StepName{
+			StepRemove, StepIdentify, StepVerify, StepRotate, StepAudit, StepNotify,
+			StepInventory, StepHandover, StepArchive,
+		}
+	}
+	return []StepName{
+		StepIdentify, StepSnapshot, StepContain, StepInventory, StepApprove, StepHandover,
+		StepRotate, StepRemove, StepVerify, StepNotify, StepArchive,
+	}
+}
+
+// Rewrite returns the steps of a case that changes to a more urgent plan: what
+// has begun stays as it is, what has not is replaced by the new plan's order
+// without the steps that are done.
+func Rewrite(steps []Step, to PlanName) []Step {
+	var kept []Step
+	done := map[StepName]bool{}
+	for _, s := range steps {
+		if s.State == StepPending {
+			continue
+		}
+		if s.State == StepWaiting || s.State == StepRunning {
+			// Begun but not finished: its waiting is over, the new order repeats it where it needs it.
+			s.State = StepSkipped
+		}
+		if s.State == StepDone {
+			done[s.Name] = true
+		}
+		kept = append(kept, s)
+	}
+	for _, name := range Steps(to) {
+		if !done[name] {
+			kept = append(kept, Step{Name: name, State: StepPending})
+		}
+	}
+	for i := range kept {
+		kept[i].Seq = i + 1
+	}
+	return kept
+}

@@ -1,0 +1,353 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+	"offramp/transfer"
+)
+
+// attempt is one claim of one case.
+type attempt struct {
+	*Runner
+	fence offboard.Fence
+	file  offboard.File // as of the last checkpoint
+	log   *zap.Logger
+}
+
+// outcome is what a step came to. The zero value means that it is done.
+type outcome struct {
+	result    any              // what the step knows, kept with it
+	update    offboard.Update  // rows to record with it
+	say       string           // a line for the timeline, empty: the step's name and state
+	wait      offboard.Waiting // not done: what it waits for
+	until     time.Time        // when to look again; zero: only at a signal
+	note      string           // one sentence on the wait
+	meanwhile bool             // the steps behind it may go on
+	attention string           // a person has to decide; says what
+	again     []offboard.StepName
+	end       offboard.Outcome // the case ends here
+	cancel    string           // undo what was done and cancel the case
+	skip      bool             // done, and there was nothing to do
+}
+
+// stepFunc runs one step as far as it can go.
+type stepFunc func(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error)
+
+func stepOf(n offboard.StepName) stepFunc {
+	switch n {
+	case offboard.StepIdentify:
+		return identify
+	case offboard.StepSnapshot:
+		return snapshot
+	case offboard.StepContain:
+		return contain
+	case offboard.StepInventory:
+		return inventory
+	case offboard.StepApprove:
+		return approve
+	case offboard.StepHandover:
+		return handover
+	case offboard.StepRotate:
+		return rotate
+	case offboard.StepRemove:
+		return remove
+	case offboard.StepVerify:
+		return verify
+	case offboard.StepAudit:
+		return audit
+	case offboard.StepNotify:
+		return notify
+	case offboard.StepArchive:
+		return archive
+	}
+	return func(context.Context, *attempt, *offboard.Step) (outcome, error) {
+		return outcome{attention: "this version does not know the step " + string(n)}, nil
+	}
+}
+
+// pause is where an attempt leaves its case.
+type pause struct {
+	state offboard.State
+	wait  offboard.Waiting
+	note  string
+	wake  time.Time
+}
+
+// run takes the case from its first unfinished step to the next wait or its end.
+func (a *attempt) run(ctx context.Context) error {
+	rest := pause{state: offboard.StateRunning}
+	for i := 0; i < len(a.file.Steps); i++ {
+		s := a.file.Steps[i]
+		if s.State == offboard.StepDone || s.State == offboard.StepSkipped {
+			continue
+		}
+		if s.Name == offboard.StepArchive && rest.wait != "" {
+			break // the bundle is closed over everything else
+		}
+		if because := a.mindChanged(); because != "" {
+			return a.undo(ctx, because)
+		}
+		started := a.now()
+		out, err := stepOf(s.Name)(ctx, a, &s)
+		if err != nil {
+			if out, err = a.failed(ctx, &s, err); err != nil {
+				return err
+			}
+		}
+		a.metrics.step(s.Name, out, a.now().Sub(started))
+		switch {
+		case out.cancel != "":
+			return a.undo(ctx, out.cancel)
+		case out.end != "":
+			return a.finish(ctx, &s, out)
+		case out.attention != "":
+			return a.attention(ctx, &s, out)
+		}
+		if err := a.record(ctx, s, out); err != nil {
+			return err
+		}
+		if !a.file.Case.State.Live() {
+			return nil
+		}
+		if out.wait == "" {
+			continue
+		}
+		rest = rest.and(out)
+		if !out.meanwhile {
+			break
+		}
+	}
+	if rest.wait == "" {
+		return nil // archive closed the case
+	}
+	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
+		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, WakeAt: rest.wake}, nil
+	})
+	return err
+}
+
+// and adds a step's wait: the earliest time wakes, the last reason shows.
+func (p pause) and(out outcome) pause {
+	if p.wake.IsZero() || !out.until.IsZero() && out.until.Before(p.wake) {
+		p.wake = out.until
+	}
+	p.wait, p.note, p.state = out.wait, out.note, offboard.StateWaiting
+	if out.wait == offboard.WaitVerify {
+		p.state = offboard.StateVerifying
+	}
+	return p
+}
+
+// mindChanged tells why the case should not go on, if the person is entitled
+// again or an operator cancelled it, and no removal was begun.
+func (a *attempt) mindChanged() string {
+	switch f := a.file; {
+	case f.Case.Ending == offboard.EndCancel && f.Case.Removed.IsZero():
+		return "an operator cancelled the case"
+	case f.Standing.Entitled && !f.Case.Incident() && !f.RemoveBegan():
+		return "the person is entitled again"
+	}
+	return ""
+}
+
+// record commits what a step came to and goes on with the case as it is then.
+func (a *attempt) record(ctx context.Context, s offboard.Step, out outcome) error {
+	u := out.update
+	now := a.now()
+	if s.Started.IsZero() {
+		s.Started = now
+	}
+	s.Error = ""
+	fresh := s.State
+	switch {
+	case out.wait != "":
+		s.State = offboard.StepWaiting
+	case out.skip:
+		s.State, s.Finished = offboard.StepSkipped, now
+	default:
+		s.State, s.Finished = offboard.StepDone, now
+	}
+	if out.wait == offboard.WaitRetry {
+		s.Error = out.note
+	} else {
+		s.Attempts = 0
+	}
+	if out.result != nil {
+		b, err := json.Marshal(out.result)
+		if err != nil {
+			return fmt.Errorf("encode the result of %s: %w", s.Name, err)
+		}
+		s.Result = b
+	}
+	if u.State == "" {
+		u.State = offboard.StateRunning
+	}
+	none, empty := offboard.WaitNothing, ""
+	u.Waiting, u.Note = &none, &empty
+	u.Steps = append(u.Steps, s)
+	if fresh != s.State || out.say != "" {
+		text := out.say
+		if text == "" {
+			text = fmt.Sprintf("%s: %s", s.Name, s.State)
+			if out.note != "" {
+				text += ": " + out.note
+			}
+		}
+		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: string(s.Name), Text: text, Data: s.Result})
+	}
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(f offboard.File) (offboard.Update, error) {
+		v := u
+		if f.Case.State == offboard.StateHeld {
+			v.State, v.Note = "", nil // somebody held the case meanwhile
+		}
+		return v, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.file = f
+	a.log.Info("step", zap.String("step", string(s.Name)), zap.String("state", string(s.State)), zap.Int("attempt", s.Attempts+1))
+	if f.Case.State == offboard.StateHeld {
+		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) { return offboard.Update{}, nil })
+		return errors.Join(err, offboard.ErrFenced)
+	}
+	return nil
+}
+
+// failed turns a step's error into a wait, or into a question to a person. An
+// error of the record itself ends the attempt.
+func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outcome, error) {
+	for _, own := range []error{offboard.ErrFenced, offboard.ErrEnded, offboard.ErrUnavailable, offboard.ErrNotFound} {
+		if errors.Is(err, own) {
+			return outcome{}, err
+		}
+	}
+	if ctx.Err() != nil {
+		return outcome{}, context.Cause(ctx) // stopping; the lease lapses or is freed at the next start
+	}
+	now := a.now()
+	if b, ok := errors.AsType[*amplitude.BudgetError](err); ok {
+		return outcome{wait: offboard.WaitBudget, until: now.Add(spread(a.file.Case.ID, b.Wait)), note: "waiting for Amplitude's request budget"}, nil
+	}
+	var stop *permanentError
+	if errors.As(err, &stop) || !organizational(err) && !transfer.IsTemporary(err) {
+		return outcome{attention: err.Error()}, nil
+	}
+	s.Attempts++
+	pause := a.opts.Backoff << min(s.Attempts-1, 10)
+	pause = max(min(pause, 5*time.Minute), retryAfter(err))
+	a.log.Warn("step failed, will be repeated", zap.String("step", string(s.Name)), zap.Int("attempt", s.Attempts), zap.Error(err))
+	return outcome{wait: offboard.WaitRetry, until: now.Add(pause), note: err.Error()}, nil
+}
+
+// organizational reports whether Amplitude refused everything rather than this
+// change: a wrong key or endpoint is put right in one place, and then every
+// case goes on by itself.
+func organizational(err error) bool {
+	e, ok := errors.AsType[*amplitude.Error](err)
+	return ok && (e.Unauthorized() || e.NotFound())
+}
+
+// spread staggers cases that ask the budget again, so that they do not all
+// come back in the same instant.
+func spread(caseID string, wait time.Duration) time.Duration {
+	n := 0
+	for _, c := range caseID {
+		n = (n*31 + int(c)) % 100
+	}
+	return wait + wait*time.Duration(n)/200
+}
+
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*amplitude.Error](err); ok {
+		return e.RetryAfter
+	}
+	return transfer.RetryAfter(err)
+}
+
+// permanentError is one that repeating cannot cure. Its text tells a person what to do.
+type permanentError struct{ text string }
+
+func (e *permanentError) Error() string { return e.text }
+
+// attention leaves the case to a person.
+func (a *attempt) attention(ctx context.Context, s *offboard.Step, out outcome) error {
+	none := offboard.WaitNothing
+	again := map[offboard.StepName]bool{s.Name: true}
+	for _, n := range out.again {
+		again[n] = true
+	}
+	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
+		u := out.update
+		u.State, u.Waiting, u.Note = offboard.StateNeedsAttention, &none, &out.attention
+		for _, st := range f.Steps {
+			if again[st.Name] && st.State != offboard.StepSkipped {
+				if st.Started.IsZero() {
+					st.Started = a.now()
+				}
+				st.State, st.Error, st.Finished = offboard.StepPending, out.attention, time.Time{}
+				if out.result != nil && st.Name == s.Name {
+					b, err := json.Marshal(out.result)
+					if err != nil {
+						return u, fmt.Errorf("encode the result of %s: %w", s.Name, err)
+					}
+					st.Result = b
+				}
+				u.Steps = append(u.Steps, st)
+			}
+		}
+		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: "needs_attention", Text: string(s.Name) + ": " + out.attention})
+		return u, nil
+	})
+	a.log.Warn("case needs attention", zap.String("step", string(s.Name)), zap.String("because", out.attention))
+	return err
+}
+
+// finish ends the case at a step that settles it.
+func (a *attempt) finish(ctx context.Context, s *offboard.Step, out outcome) error {
+	none, note := offboard.WaitNothing, out.note
+	state := offboard.StateClosed
+	if out.end == offboard.OutcomeCancelled {
+		state = offboard.StateCancelled
+	}
+	now := a.now()
+	s.State, s.Finished = offboard.StepDone, now
+	if s.Started.IsZero() {
+		s.Started = now
+	}
+	if out.result != nil {
+		b, err := json.Marshal(out.result)
+		if err != nil {
+			return fmt.Errorf("encode the result of %s: %w", s.Name, err)
+		}
+		s.Result = b
+	}
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
+		u := out.update
+		u.State, u.Waiting, u.Note, u.Outcome = state, &none, &note, out.end
+		u.Steps = append(u.Steps, *s)
+		for _, st := range f.Steps {
+			if st.Seq > s.Seq && st.State != offboard.StepDone {
+				st.State = offboard.StepSkipped
+				u.Steps = append(u.Steps, st)
+			}
+		}
+		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: string(state), Text: fmt.Sprintf("case %s: %s; %s", state, out.end, note)})
+		return u, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.file = f
+	a.metrics.closed(f.Case)
+	a.log.Info("case closed", zap.String("outcome", string(out.end)))
+	return nil
+}

@@ -1,0 +1,123 @@
+package runner
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// reserve is how many requests of every minute only incidents may use.
+const reserve = 20
+
+// demand is how long a share that was refused keeps what belongs to it.
+const demand = 15 * time.Second
+
+// part is what an ordinary share owns of the rate behind the reserve, in percent.
+func part(s string) int {
+	switch amplitude.Share(s) {
+	case amplitude.ShareRemove:
+		return 70
+	case amplitude.ShareVerify:
+		return 20
+	case amplitude.ShareEmergency:
+		return 0
+	case amplitude.ShareOther:
+	}
+	return 10
+}
+
+// Allot decides whether one request of a share may leave now, so that no
+// minute holds more than rate of them. An incident may use everything that is
+// left; the others leave the reserve alone, and use what another share owns
+// only while that share does not ask for it. wait is when to ask again.
+func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wait time.Duration) {
+	if now.Before(m.Throttled) {
+		return false, m.Throttled.Sub(now)
+	}
+	used := map[string]int{}
+	ordinary := 0
+	for _, u := range m.Uses {
+		used[u.Share]++
+		if u.Share != string(amplitude.ShareEmergency) {
+			ordinary++
+		}
+	}
+	wait = time.Second
+	if len(m.Uses) > 0 {
+		// The oldest request leaves the window first.
+		wait = max(m.Uses[0].At.Add(time.Minute).Sub(now), time.Second)
+	}
+	if len(m.Uses) >= rate {
+		return false, wait
+	}
+	if share == string(amplitude.ShareEmergency) {
+		return true, 0
+	}
+	common := max(rate-reserve, 1)
+	if ordinary >= common {
+		return false, wait
+	}
+	kept := 0 // of what others own, wanted and not yet used
+	for other, at := range maps.All(m.Asked) {
+		if other != share && other != string(amplitude.ShareEmergency) && now.Sub(at) < demand {
+			kept += max(common*part(other)/100-used[other], 0)
+		}
+	}
+	if used[share] < max(common*part(share)/100, 1) || ordinary+kept < common {
+		return true, 0
+	}
+	return false, wait
+}
+
+// meter is the shared meter of the organizations' requests.
+type meter interface {
+	Spend(ctx context.Context, organization, share string, decide func(offboard.Meter, time.Time) (bool, time.Duration)) (bool, time.Duration, error)
+	Throttle(ctx context.Context, organization string, until time.Time) error
+}
+
+// Budget hands out one organization's SCIM requests, to all replicas together.
+type Budget struct {
+	meter        meter
+	organization string
+	rate         int
+	patience     time.Duration
+}
+
+// NewBudget returns the budget of an organization of rate requests a minute.
+func NewBudget(m meter, organization string, rate int) *Budget {
+	return &Budget{meter: m, organization: organization, rate: rate, patience: 2 * time.Second}
+}
+
+// Take waits a moment for a slot; where none is near it is a
+// *amplitude.BudgetError that says when to come again.
+func (b *Budget) Take(ctx context.Context, s amplitude.Share) error {
+	var waited time.Duration
+	for {
+		ok, wait, err := b.meter.Spend(ctx, b.organization, string(s), func(m offboard.Meter, now time.Time) (bool, time.Duration) {
+			return Allot(m, string(s), b.rate, now)
+		})
+		if err != nil || ok {
+			return err
+		}
+		if waited+wait > b.patience {
+			return &amplitude.BudgetError{Wait: wait}
+		}
+		waited += wait
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Throttled records that Amplitude asked for a pause.
+func (b *Budget) Throttled(ctx context.Context, until time.Time) {
+	// Losing this only means asking once too early; the answer will be 429 again.
+	_ = b.meter.Throttle(ctx, b.organization, until)
+}
+
+var _ amplitude.Budget = (*Budget)(nil)

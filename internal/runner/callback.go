@@ -1,0 +1,45 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"offramp/internal/offboard"
+	"offramp/transfer"
+)
+
+// Answer is what a hook's late answer changes about its case: done marks the
+// effect as done; anything else is only told.
+func Answer(f offboard.File, key string, receipt transfer.Receipt) offboard.Update {
+	text := receiptText(receipt)
+	u := offboard.Update{Timeline: []offboard.Entry{{Actor: receipt.By, Kind: "receipt", Text: f.Effect(key).Object + ": " + text}}}
+	if receipt.State == transfer.StateDone {
+		u.Effects = []offboard.Effect{{Key: key, Response: text}}
+	}
+	return u
+}
+
+type callbackKey struct{}
+
+// CallbackSecret is the one-time secret under which the hook that is called
+// with ctx may answer later; empty when it may not. A webhook puts it into the
+// URL that it hands out.
+func CallbackSecret(ctx context.Context) string {
+	s, _ := ctx.Value(callbackKey{}).(string)
+	return s
+}
+
+// offerCallback prepares a hook's call: the secret is recorded with the effect.
+func (a *attempt) offerCallback(ctx context.Context) (context.Context, string) {
+	if !a.opts.Callbacks {
+		return ctx, ""
+	}
+	secret := a.receipt()
+	return context.WithValue(ctx, callbackKey{}, secret), secret
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,162 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// audited summarises what the audit log has about the leaver.
+type audited struct {
+	From    time.Time                    `json:"from"`
+	To      time.Time                    `json:"to"`
+	Entries int                          `json:"entries"`
+	Actions map[string]int               `json:"actions,omitempty"`
+	Unseen  []string                     `json:"unseen,omitempty"`
+	Raw     map[string][]json.RawMessage `json:"raw,omitempty"`
+}
+
+// maxAudit is how many entries of one leaver are kept with the evidence.
+const maxAudit = 1000
+
+// audit exports what the leaver did in the last 30 days.
+func audit(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	res := audited{To: a.now(), Actions: map[string]int{}, Raw: map[string][]json.RawMessage{}}
+	res.From = res.To.Add(-30 * 24 * time.Hour)
+	for _, org := range a.reach(a.file.Case.Connection) {
+		if !org.Audit {
+			res.Unseen = append(res.Unseen, org.Name+": no organization key for the audit log is configured")
+			continue
+		}
+		for e, err := range org.Client.AuditLog(ctx, res.From, res.To, amplitude.AuditFilter{}) {
+			if refusedKey(err) {
+				res.Unseen = append(res.Unseen, org.Name+": Amplitude refused the organization key")
+				break
+			}
+			if errors.Is(err, amplitude.ErrAuditTruncated) || errors.Is(err, amplitude.ErrRetention) {
+				res.Unseen = append(res.Unseen, org.Name+": "+err.Error())
+				break
+			}
+			if err != nil {
+				return outcome{}, err
+			}
+			if offboard.Fold(e.User) != offboard.Fold(a.file.Case.Address) {
+				continue
+			}
+			res.Entries++
+			res.Actions[e.Domain+"/"+e.Action]++
+			if len(res.Raw[org.Name]) < maxAudit {
+				res.Raw[org.Name] = append(res.Raw[org.Name], e.Raw)
+			}
+		}
+	}
+	return outcome{result: res, say: fmt.Sprintf("audit: %d entries of the last 30 days", res.Entries)}, nil
+}
+
+// told lists whom the case concerns and what they should know.
+type told struct {
+	Messages []message `json:"messages"`
+}
+
+type message struct {
+	To   string `json:"to"`
+	Text string `json:"text"`
+}
+
+// notify writes down who has to know what; the messages stand on the timeline
+// and in the console.
+func notify(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	var res told
+	owners := map[string]int{}
+	for _, as := range a.file.Assets {
+		if as.State == offboard.AssetHanded {
+			owners[as.NewOwner]++
+		}
+	}
+	for owner, n := range owners {
+		res.Messages = append(res.Messages, message{To: owner, Text: fmt.Sprintf("you now own %d things that belonged to a leaver", n)})
+	}
+	for _, t := range a.file.Tasks {
+		if t.Kind == offboard.TaskHandover && t.State == offboard.TaskDone {
+			res.Messages = append(res.Messages, message{To: t.Successor, Text: "content of a leaver was transferred to you; check your Amplitude home"})
+		}
+	}
+	to, text := "manager", "the seat is removed"
+	if a.file.Case.Incident() {
+		to, text = "security", "security incident: the seat is removed; see the case for the audit log"
+	}
+	res.Messages = append(res.Messages, message{To: to, Text: text})
+	slices.SortFunc(res.Messages, func(x, y message) int {
+		if x.To < y.To {
+			return -1
+		}
+		return 1
+	})
+	return outcome{result: res, say: fmt.Sprintf("notify: %d messages recorded", len(res.Messages))}, nil
+}
+
+// bundle is the evidence of one case.
+type bundle struct {
+	Format    string              `json:"format"`
+	Made      time.Time           `json:"made"`
+	Case      offboard.Case       `json:"case"`
+	Person    evidencePerson      `json:"person"`
+	Steps     []offboard.Step     `json:"steps"`
+	Assets    []offboard.Asset    `json:"assets"`
+	Tasks     []offboard.Task     `json:"tasks"`
+	Approvals []offboard.Approval `json:"approvals"`
+	Effects   []offboard.Effect   `json:"effects"`
+	Rotations []offboard.Rotation `json:"rotations"`
+	Timeline  []offboard.Entry    `json:"timeline"`
+}
+
+type evidencePerson struct {
+	ID         string `json:"id"`
+	Connection string `json:"connection"`
+	ExternalID string `json:"external_id"`
+	Address    string `json:"address"`
+	Name       string `json:"name"`
+}
+
+// archive writes the evidence bundle and closes the case.
+func archive(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+	timeline, err := a.opts.Store.Timeline(ctx, a.file.Case.ID)
+	if err != nil {
+		return outcome{attention: err.Error()}, nil
+	}
+	f := a.file
+	out := outcome{end: offboard.OutcomeRemoved, note: "the seat is removed and verified"}
+	switch {
+	case f.Standing.Entitled:
+		out.end = offboard.OutcomeRehired
+		out.note = "entitled again after the removal: invite them again in Amplitude; what they owned does not come back"
+	case len(a.found().present()) == 0 && !a.anyRemoved():
+		out.end, out.note = offboard.OutcomeNoSeat, "no organization had a seat for the address"
+	}
+	b := bundle{
+		Format: "offramp-evidence/1", Made: a.now(), Case: f.Case, Steps: f.Steps, Assets: f.Assets, Tasks: f.Tasks,
+		Approvals: f.Approvals, Effects: f.Effects, Rotations: f.Rotations, Timeline: timeline,
+		Person: evidencePerson{
+			ID: f.Person.ID, Connection: f.Person.Connection, ExternalID: f.Person.ExternalID,
+			Address: f.Case.Address, Name: f.Person.Name(),
+		},
+	}
+	out.update.Evidence = encode(b)
+	return out, nil
+}
+
+// anyRemoved reports whether Amplitude confirmed the removal of any seat.
+func (a *attempt) anyRemoved() bool {
+	for _, e := range a.file.Effects {
+		if e.Step == offboard.StepRemove && e.State == offboard.EffectDone && e.Response != "no such member" {
+			return true
+		}
+	}
+	return false
+}

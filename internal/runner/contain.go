@@ -1,0 +1,172 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// contained tells how much access was taken away before the removal.
+type contained struct {
+	Level string   `json:"level"` // full, partial or none
+	Why   string   `json:"why"`
+	Taken []string `json:"taken,omitempty"`
+}
+
+// contain takes groups and project roles away now where the removal will have
+// to wait for people.
+func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	p := a.file.Case.Policy
+	will := len(a.file.Approvals) < p.Approvals || a.unlisted() == offboard.UnlistedTask
+	switch {
+	case p.Contain == offboard.ContainNever:
+		return outcome{skip: true, result: contained{Level: "none", Why: "the policy says never"}}, nil
+	case p.Contain != offboard.ContainAlways && !will:
+		return outcome{skip: true, result: contained{Level: "none", Why: "nobody has to be waited for"}}, nil
+	}
+	c := contained{Level: "full"}
+	for _, st := range a.found().Seats {
+		org := a.orgs[st.Organization]
+		if org == nil {
+			continue
+		}
+		for _, g := range st.Sighting.Groups {
+			perm, _, err := a.do(ctx, change{
+				step: offboard.StepContain, object: object(org.Name, "group", g.ID), claim: []string{org.Name},
+				text: fmt.Sprintf("about to take the member out of group %s in %s", g.Name, org.Name),
+				call: func(ctx context.Context) (string, bool, error) {
+					err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, g.ID, a.file.Case.Address)
+					return "taken out of group " + g.Name, false, err
+				},
+			})
+			if err != nil || !perm.Allowed {
+				return refused(perm), err
+			}
+			c.Taken = append(c.Taken, object(org.Name, "group", g.Name))
+		}
+		if st.Roles != "known" {
+			c.Level, c.Why = "partial", "direct roles cannot be seen or taken away: User Management API "+st.Roles
+		}
+		for _, h := range st.Assignments {
+			perm, _, err := a.do(ctx, change{
+				step: offboard.StepContain, object: roleObject(org.Name, h), claim: []string{org.Name},
+				text: fmt.Sprintf("about to take away the role on project %d in %s", h.Project, org.Name),
+				read: func(ctx context.Context) (bool, string, error) {
+					left, err := org.Client.Assignments(ctx, a.file.Case.Address)
+					for _, l := range left {
+						if l.ID == h.ID {
+							return false, "", err
+						}
+					}
+					return err == nil, "role taken away", err
+				},
+				call: func(ctx context.Context) (string, bool, error) {
+					err := org.Client.DeleteAssignment(ctx, h.ID)
+					if notFound(err) {
+						err = nil
+					}
+					return "role taken away", false, err
+				},
+			})
+			if err != nil || !perm.Allowed {
+				return refused(perm), err
+			}
+			c.Taken = append(c.Taken, object(org.Name, "project", strconv.Itoa(h.Project)))
+		}
+	}
+	if len(c.Taken) == 0 && c.Level != "full" {
+		c.Level = "none"
+	}
+	say := "contain: " + c.Level
+	if c.Why != "" {
+		say += ", because " + c.Why
+	}
+	return outcome{result: c, say: say}, nil
+}
+
+func roleObject(org string, h roleHeld) string {
+	return object(org, "role", strconv.Itoa(h.Project), h.Role, h.ID)
+}
+
+// undo gives back what contain took, and cancels the case.
+func (a *attempt) undo(ctx context.Context, because string) error {
+	s := a.file.Next()
+	if s == nil {
+		return nil
+	}
+	out, err := a.giveBack(ctx)
+	if err != nil {
+		if out, err = a.failed(ctx, s, err); err != nil {
+			return err
+		}
+	}
+	switch {
+	case out.attention != "":
+		return a.attention(ctx, s, out)
+	case out.wait != "":
+		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
+			return offboard.Update{State: offboard.StateWaiting, Waiting: &out.wait, Note: &out.note, WakeAt: out.until}, nil
+		})
+		return err
+	}
+	return a.finish(ctx, s, outcome{end: offboard.OutcomeCancelled, note: because})
+}
+
+func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
+	for _, e := range a.file.Effects {
+		if e.Step != offboard.StepContain {
+			continue
+		}
+		parts := strings.Split(e.Object, "/")
+		if len(parts) < 3 || a.orgs[parts[0]] == nil || parts[1] == "undo" {
+			continue
+		}
+		org := a.orgs[parts[0]]
+		seen, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, e.Intended)
+		if err != nil {
+			return outcome{}, err
+		}
+		if !seen.Present {
+			continue // adding a group to somebody who is no member would invite them
+		}
+		perm, _, err := a.do(ctx, change{
+			step: offboard.StepContain, object: object(org.Name, "undo", strings.Join(parts[1:], "/")), giving: true,
+			text: "about to give back " + parts[1] + " " + parts[2] + " in " + org.Name,
+			call: func(ctx context.Context) (string, bool, error) {
+				if parts[1] == "group" {
+					return "given back", false, org.Client.WithShare(amplitude.ShareOther).AddToGroup(ctx, parts[2], a.file.Case.Address)
+				}
+				return "given back", false, giveRole(ctx, org, a.file.Case.Address, parts)
+			},
+		})
+		if err != nil {
+			return outcome{}, err
+		}
+		if !perm.Allowed && perm.State == offboard.StateWaiting {
+			return refused(perm), nil
+		}
+	}
+	return outcome{}, nil
+}
+
+// giveRole assigns a role again, unless the person has one on the project.
+func giveRole(ctx context.Context, org *organization, address string, parts []string) error {
+	project, err := strconv.Atoi(parts[2])
+	if err != nil || len(parts) < 4 {
+		return &permanentError{text: "the record of a role that was taken away cannot be read; give it back by hand"}
+	}
+	held, err := org.Client.Assignments(ctx, address)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if h.ProjectID == project {
+			return nil
+		}
+	}
+	return org.Client.Assign(ctx, address, project, parts[3])
+}

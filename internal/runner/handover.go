@@ -1,0 +1,384 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+	"offramp/transfer"
+)
+
+// Keys of the tasks that a case opens at most once each.
+const (
+	taskSuccessor = "successor"
+	taskContent   = "handover/content"
+)
+
+// handed is what handover came to.
+type handed struct {
+	Successor string   `json:"successor,omitempty"`
+	Source    string   `json:"successor_from,omitempty"`
+	Refused   []string `json:"refused,omitempty"`
+	Note      string   `json:"note,omitempty"`
+	Orphaned  int      `json:"orphaned"`
+	Escalated bool     `json:"escalated,omitempty"`
+}
+
+// handover gives every listed asset to the successor by the first hook that
+// can, and asks a person for the rest.
+func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+	was := handed{}
+	if len(s.Result) > 0 {
+		if err := json.Unmarshal(s.Result, &was); err != nil {
+			return outcome{}, fmt.Errorf("read the handover so far: %w", err)
+		}
+	}
+	unlisted := a.unlisted() == offboard.UnlistedTask
+	if len(a.owned()) == 0 && !unlisted && a.file.Task(taskContent) == nil {
+		return outcome{skip: true, result: handed{Note: "nothing is listed; what no API can list was not checked"}}, nil
+	}
+	successor, refusals, err := a.successor(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	was.Refused = refusals
+	deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Opened)
+	if successor == nil {
+		if out, over := a.overdue(deadline, &was); over {
+			return out, nil
+		}
+		return a.askSuccessor(deadline, was), nil
+	}
+	was.Successor, was.Source = successor.Person.Address, successor.Source
+	h := a.handoverTo(successor.Person, deadline)
+	out, items, waitHook, err := a.byHooks(ctx, h)
+	if err != nil || !out.zero() {
+		return out, err
+	}
+	task := a.file.Task(taskContent)
+	if task == nil && (unlisted || len(items) > 0) {
+		return a.askContent(ctx, h, items, was)
+	}
+	switch {
+	case task != nil && task.State == offboard.TaskOpen:
+		if out, over := a.overdue(deadline, &was); over {
+			return out, nil
+		}
+		return outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "waiting for a person to hand over what no API can: " + task.Title}, nil
+	case task != nil && task.State == offboard.TaskDeclined:
+		return outcome{result: was, attention: "the handover task was declined: " + task.Note + "; hand over by hand, then retry or resolve the case"}, nil
+	case waitHook:
+		if out, over := a.overdue(deadline, &was); over {
+			return out, nil
+		}
+		return outcome{wait: offboard.WaitHook, until: later(deadline, a.now()), result: was, note: "waiting for a hook's answer"}, nil
+	}
+	return a.settled(task, was), nil
+}
+
+// settled closes the step: what a person attested counts as handed over.
+func (a *attempt) settled(task *offboard.Task, was handed) outcome {
+	out := outcome{result: was, say: "handover: to " + was.Source + " successor"}
+	if task != nil && task.State == offboard.TaskDone {
+		for _, as := range a.owned() {
+			as.State, as.NewOwner, as.By = offboard.AssetHanded, was.Successor, "attested by "+task.By
+			out.update.Assets = append(out.update.Assets, as)
+		}
+		out.say += ", attested by " + task.By
+	}
+	return out
+}
+
+// owned lists the assets that are still the leaver's.
+func (a *attempt) owned() []offboard.Asset {
+	var out []offboard.Asset
+	for _, as := range a.file.Assets {
+		if as.State == offboard.AssetOwned {
+			out = append(out, as)
+		}
+	}
+	return out
+}
+
+// overdue says how the handover goes on when its deadline is past.
+func (a *attempt) overdue(deadline time.Time, was *handed) (outcome, bool) {
+	if a.now().Before(deadline) {
+		return outcome{}, false
+	}
+	if a.file.Case.Policy.AtDeadline(a.file.Case.Reason) != offboard.DeadlineRemove {
+		if !was.Escalated {
+			was.Escalated = true
+			return outcome{wait: offboard.WaitTask, until: a.now().Add(time.Second), result: *was, say: "handover: the deadline has passed; escalated"}, true
+		}
+		return outcome{wait: offboard.WaitTask, result: *was, note: "the handover is overdue; do the task, or resolve the case"}, true
+	}
+	out := outcome{}
+	for _, as := range a.owned() {
+		as.State, as.By = offboard.AssetOrphaned, "the handover deadline passed"
+		out.update.Assets = append(out.update.Assets, as)
+		was.Orphaned++
+	}
+	for _, t := range a.file.Tasks {
+		if t.State == offboard.TaskOpen && (t.Kind == offboard.TaskHandover || t.Kind == offboard.TaskSuccessor) {
+			t.State, t.Ended = offboard.TaskDropped, a.now()
+			out.update.Tasks = append(out.update.Tasks, t)
+		}
+	}
+	was.Note = "the deadline passed; the removal goes on and what was not handed over is orphaned"
+	out.result = *was
+	out.say = fmt.Sprintf("handover: %s (%d listed things)", was.Note, was.Orphaned)
+	return out, true
+}
+
+// successor picks who takes over, and checks that they have a joined seat.
+func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string, error) {
+	claims := a.file.Person.Claims
+	refs := []struct{ source, ref string }{
+		{"named", claims.Successor}, {"manager", a.file.Person.Manager}, {"manager", claims.ManagerEmail},
+		{"fallback", a.file.Case.Policy.Successor},
+	}
+	if t := a.file.Task(taskSuccessor); t != nil && t.State == offboard.TaskDone {
+		refs = append(refs[:0:0], struct{ source, ref string }{"named", t.Successor})
+	}
+	var candidates []offboard.Candidate
+	leaving := map[string]bool{}
+	for _, r := range refs {
+		if r.ref == "" {
+			continue
+		}
+		p, err := a.opts.Store.FindPerson(ctx, a.file.Case.Connection, r.ref)
+		if errors.Is(err, offboard.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if leaving[p.ID], err = a.opts.Store.Leaving(ctx, p.ID); err != nil {
+			return nil, nil, err
+		}
+		candidates = append(candidates, offboard.Candidate{Person: p, Source: r.source})
+	}
+	var refusals []string
+	for len(candidates) > 0 {
+		picked, no := offboard.Successor(a.file.Person, candidates, a.opts.Access, func(id string) bool { return leaving[id] }, a.now())
+		if picked == nil {
+			return nil, append(refusals, no...), nil
+		}
+		seated, err := a.seated(ctx, picked.Person.Address)
+		if err != nil {
+			return nil, nil, err
+		}
+		if seated {
+			return picked, refusals, nil
+		}
+		refusals = append(refusals, picked.Source+": has no joined seat in Amplitude")
+		for i := range candidates {
+			if candidates[i].Person.ID == picked.Person.ID {
+				candidates = append(candidates[:i:i], candidates[i+1:]...)
+				break
+			}
+		}
+	}
+	return nil, refusals, nil
+}
+
+// seated reports whether an address has a joined seat in some organization.
+func (a *attempt) seated(ctx context.Context, address string) (bool, error) {
+	for _, org := range a.reach(a.file.Case.Connection) {
+		s, err := org.roster.look(ctx, amplitude.ShareOther, address, a.now().Add(-recent))
+		if err != nil {
+			return false, err
+		}
+		if s.Present && !s.Pending {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (a *attempt) askSuccessor(deadline time.Time, was handed) outcome {
+	out := outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "nobody is known who can take over; name a successor"}
+	if a.file.Task(taskSuccessor) == nil {
+		out.update.Tasks = []offboard.Task{{
+			Kind: offboard.TaskSuccessor, Key: taskSuccessor, Title: "Name a successor for " + a.file.Person.Name(),
+			Text: "Nobody is known who can take over. Name an active person with a seat in Amplitude: " +
+				"offramp tasks done TASK --successor ADDRESS --note WHY",
+			State: offboard.TaskOpen, Due: deadline,
+		}}
+	}
+	return out
+}
+
+func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Handover {
+	return transfer.Handover{
+		Case: a.file.Case.ID, Reason: string(a.file.Case.Reason), Due: deadline,
+		Leaver:    transfer.Person{Email: a.file.Case.Address, Name: a.file.Person.Name()},
+		Successor: transfer.Person{Email: p.Address, Name: p.Name()},
+	}
+}
+
+// byHooks hands over every asset that a hook takes. What is left is for the
+// manual task.
+func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome, left []offboard.Asset, waiting bool, err error) {
+	for _, as := range a.owned() {
+		hook := a.hookFor(transfer.AssetKind(as.Kind))
+		if hook == nil {
+			left = append(left, as)
+			continue
+		}
+		h.Organization = as.Organization
+		h.Asset = transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: strconv.Itoa(as.Project)}
+		h.Key = hookKey(a.key(offboard.StepHandover, as.ID))
+		h.Attempt = a.file.Step(offboard.StepHandover).Attempts + 1
+		perm, done, person, err := a.byHook(ctx, hook, h, as)
+		if err != nil || !perm.Allowed {
+			return refused(perm), nil, false, err
+		}
+		if person {
+			left = append(left, as)
+			continue
+		}
+		if !done {
+			waiting = true
+			continue
+		}
+		if err := a.handedOver(ctx, hook, h, as); err != nil {
+			return outcome{}, nil, false, err
+		}
+	}
+	return outcome{}, left, waiting, nil
+}
+
+func (a *attempt) byHook(ctx context.Context, hook transfer.Transferrer, h transfer.Handover, as offboard.Asset) (p offboard.Permission, done, person bool, err error) {
+	ctx, secret := a.offerCallback(ctx)
+	p, done, err = a.do(ctx, change{
+		step: offboard.StepHandover, object: as.ID, text: fmt.Sprintf("about to hand over %s %s through %s", as.Kind, as.ID, hook.Name()),
+		secret: secret, until: a.now().Add(7 * 24 * time.Hour),
+		call: func(ctx context.Context) (string, bool, error) {
+			r, err := hook.Transfer(ctx, h)
+			if err != nil {
+				return "", false, err
+			}
+			person = r.State == transfer.StateNeedsPerson
+			return receiptText(r), r.State != transfer.StateDone, nil
+		},
+	})
+	return p, done, person, err
+}
+
+// handedOver reads an asset back where the hook can, and records its new owner.
+func (a *attempt) handedOver(ctx context.Context, hook transfer.Transferrer, h transfer.Handover, as offboard.Asset) error {
+	as.State, as.NewOwner, as.By = offboard.AssetHanded, h.Successor.Email, hook.Name()
+	if reader, ok := hook.(transfer.Reader); ok {
+		owner, known, err := reader.Owner(ctx, h.Asset)
+		if err != nil {
+			return err
+		}
+		if known && a.isLeaver(owner) {
+			return &permanentError{text: fmt.Sprintf("%s says that %s %s is handed over, but it still belongs to the leaver; "+
+				"hand it over by hand, then retry", hook.Name(), as.Kind, as.Name)}
+		}
+		if known {
+			as.By += ", read back"
+		}
+	} else if !a.file.Case.Policy.Trust {
+		return &permanentError{text: fmt.Sprintf("%s says that %s %s is handed over, and nothing can confirm it; "+
+			"check it, then set trust_receipt in the policy or resolve the case", hook.Name(), as.Kind, as.Name)}
+	}
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(offboard.File) (offboard.Update, error) {
+		return offboard.Update{Assets: []offboard.Asset{as}}, nil
+	})
+	if err == nil {
+		a.file = f
+	}
+	return err
+}
+
+func (a *attempt) hookFor(kind transfer.AssetKind) transfer.Transferrer {
+	for _, t := range a.opts.Transferrers {
+		if t.Handles(kind) {
+			return t
+		}
+	}
+	return nil
+}
+
+// askContent opens the one task for everything that no API hands over.
+func (a *attempt) askContent(ctx context.Context, h transfer.Handover, items []offboard.Asset, was handed) (outcome, error) {
+	h.Asset = transfer.Asset{Kind: transfer.AssetContent}
+	h.Key = hookKey(a.key(offboard.StepHandover, "content"))
+	if present := a.found().present(); len(present) > 0 {
+		h.Organization = present[0]
+	} else if orgs := a.reach(a.file.Case.Connection); len(orgs) > 0 {
+		h.Organization = orgs[0].Name
+	}
+	for _, as := range items {
+		h.Items = append(h.Items, transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: strconv.Itoa(as.Project)})
+	}
+	r, err := a.opts.Manual.Transfer(ctx, h)
+	if err != nil {
+		return outcome{}, err
+	}
+	t := r.Task
+	text := t.Instruction
+	if len(t.Items) > 0 {
+		text += "\n- " + strings.Join(t.Items, "\n- ")
+	}
+	return outcome{
+		wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was, note: "waiting for a person to hand over what no API can",
+		say: "handover: a task was opened for what no API can hand over",
+		update: offboard.Update{Tasks: []offboard.Task{{
+			Kind: offboard.TaskHandover, Key: taskContent, Title: t.Title, Text: text, Link: t.Link,
+			Assignee: h.Successor.Email, Successor: h.Successor.Email, State: offboard.TaskOpen, Due: h.Due,
+		}}},
+	}, nil
+}
+
+// zero reports whether nothing came of a step yet.
+func (o outcome) zero() bool {
+	return o.wait == "" && o.attention == "" && o.end == "" && o.cancel == ""
+}
+
+// later is t, or a moment from now where t is past: a wait must end.
+func later(t, now time.Time) time.Time {
+	if t.Before(now) {
+		return now.Add(time.Minute)
+	}
+	return t
+}
+
+// hookKey makes an effect's key fit for a header: hooks take printable ASCII.
+func hookKey(key string) string {
+	var b strings.Builder
+	for _, r := range key {
+		if r <= ' ' || r > '~' {
+			fmt.Fprintf(&b, "%%%X", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	if b.Len() > 200 {
+		return b.String()[:136] + digest(key)
+	}
+	return b.String()
+}
+
+func receiptText(r transfer.Receipt) string {
+	text := string(r.State) + " by " + r.By
+	if r.Reference != "" {
+		text += ", reference " + r.Reference
+	}
+	if r.Detail != "" {
+		text += ": " + r.Detail
+	}
+	if r.Already {
+		text += " (nothing had to be changed)"
+	}
+	return text
+}

@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// recent is how old a sweep may be that shows a member who is there. An
+// absence is always looked at anew.
+const recent = 5 * time.Minute
+
+// seats is what identify and snapshot found: the "before" of the evidence.
+type seats struct {
+	Seats  []seat   `json:"seats"`
+	Likely []string `json:"likely_other_seats,omitempty"`
+}
+
+type seat struct {
+	Organization string     `json:"organization"`
+	Sighting     sighting   `json:"seen"`
+	Roles        string     `json:"roles"` // known, not enrolled, not configured
+	Assignments  []roleHeld `json:"assignments,omitempty"`
+}
+
+type roleHeld struct {
+	ID      string `json:"id"`
+	Project int    `json:"project"`
+	Role    string `json:"role"`
+}
+
+// present lists the organizations where the leaver has a seat or is in a group.
+func (s seats) present() []string {
+	var out []string
+	for _, st := range s.Seats {
+		if !st.Sighting.clear() {
+			out = append(out, st.Organization)
+		}
+	}
+	return out
+}
+
+// identify finds the seat in every organization of the connection.
+func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	if a.file.Standing.HeldBy != "" && !a.file.RemoveBegan() {
+		return outcome{attention: "somebody else at the identity provider holds this address now; " +
+			"check who has the seat, then resolve the case"}, nil
+	}
+	var found seats
+	var likely []string
+	for _, org := range a.reach(a.file.Case.Connection) {
+		s, err := org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, a.now().Add(-recent))
+		if err == nil && !s.Present {
+			s, err = org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, a.now())
+		}
+		if err != nil {
+			return outcome{}, err
+		}
+		found.Seats = append(found.Seats, seat{Organization: org.Name, Sighting: s})
+		likely = append(likely, org.roster.likely(a.file.Case.Address, a.file.Person.Name())...)
+	}
+	slices.Sort(likely)
+	found.Likely = slices.Compact(likely)
+	out := outcome{result: found}
+	if len(found.Likely) > 0 {
+		out.update.Timeline = append(out.update.Timeline, offboard.Entry{
+			Actor: "offramp", Kind: "finding",
+			Text: fmt.Sprintf("%d other seats may belong to the same human; nothing is done about them", len(found.Likely)),
+			Data: encode(found.Likely),
+		})
+	}
+	if a.file.RemoveBegan() || len(found.present()) > 0 {
+		out.say = "identify: seat in " + strings.Join(found.present(), ", ")
+		if len(found.present()) == 0 {
+			out.say = "identify: no seat is left"
+		}
+		return out, nil
+	}
+	if len(found.Likely) > 0 {
+		out.attention = "no seat has this address, but others may belong to the same human; look at the finding, then resolve the case"
+		return out, nil
+	}
+	out.end, out.note = offboard.OutcomeNoSeat, "the address has no seat in "+names(a.reach(a.file.Case.Connection))
+	return out, nil
+}
+
+// snapshot records roles, project access and groups as they are before
+// anything is changed.
+func snapshot(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	found := a.found()
+	for i := range found.Seats {
+		st := &found.Seats[i]
+		org := a.orgs[st.Organization]
+		st.Roles = "not configured"
+		if org == nil || !org.Roles {
+			continue
+		}
+		held, err := org.Client.Assignments(ctx, a.file.Case.Address)
+		if errors.Is(err, amplitude.ErrNotEnrolled) {
+			st.Roles = "not enrolled"
+			continue
+		}
+		if err != nil {
+			return outcome{}, err
+		}
+		st.Roles = "known"
+		for _, h := range held {
+			st.Assignments = append(st.Assignments, roleHeld{ID: h.ID, Project: h.ProjectID, Role: h.RoleID})
+		}
+	}
+	return outcome{result: found}, nil
+}
+
+// found is what snapshot, or else identify, recorded.
+func (a *attempt) found() seats {
+	var s seats
+	for _, n := range []offboard.StepName{offboard.StepSnapshot, offboard.StepIdentify} {
+		if st := a.file.Step(n); st != nil && len(st.Result) > 0 && json.Unmarshal(st.Result, &s) == nil {
+			return s
+		}
+	}
+	return s
+}
+
+// share is the budget share of ordinary work, or the incidents'.
+func (a *attempt) share(s amplitude.Share) amplitude.Share {
+	if a.file.Case.Incident() {
+		return amplitude.ShareEmergency
+	}
+	return s
+}
+
+func names(orgs []*organization) string {
+	out := make([]string, 0, len(orgs))
+	for _, o := range orgs {
+		out = append(out, o.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// encode turns one of our own values into JSON. They always can be.
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage(`"` + "not encodable" + `"`)
+	}
+	return b
+}

@@ -1,0 +1,184 @@
+// Package runner carries cases out: it claims a case, runs its steps one after
+// the other, makes each outward change at most once in effect, and records
+// every step before the next. River wakes it; our tables are the truth, so a
+// lost or repeated job changes nothing.
+//
+// It must not know SCIM, SQL, or how an operator talks to us.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+	"offramp/transfer"
+)
+
+// Store is what the runner needs of the record.
+type Store interface {
+	Claim(ctx context.Context, id string, lease time.Duration) (offboard.File, offboard.Fence, error)
+	Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
+	Intend(ctx context.Context, f offboard.Fence, in offboard.Intent, guard func(offboard.File) offboard.Permission) (offboard.Effect, offboard.Permission, error)
+	Rotate(ctx context.Context, f offboard.Fence, credential string, since time.Time) (offboard.Rotation, error)
+	Retirable(ctx context.Context) ([]offboard.Rotation, error)
+	SaveRotation(ctx context.Context, r offboard.Rotation) error
+	Due(ctx context.Context, most, queue int) (int, error)
+	Case(ctx context.Context, id string) (offboard.File, error)
+	Timeline(ctx context.Context, caseID string) ([]offboard.Entry, error)
+	Leaving(ctx context.Context, personID string) (bool, error)
+	Holders(ctx context.Context, address string) ([]offboard.Person, error)
+	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
+	Paused(ctx context.Context) (*offboard.Pause, error)
+	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
+}
+
+// Organization is one Amplitude organization.
+type Organization struct {
+	Name     string
+	Client   *amplitude.Client
+	Projects []Project
+	OrgID    string // for links; empty: links lead to Amplitude's start page
+	Roles    bool   // the User Management API may be asked
+	Audit    bool   // the audit log may be asked
+}
+
+// Project is one of its projects, with what its keys allow.
+type Project struct {
+	ID         int
+	Name       string
+	Taxonomy   bool // project keys are given
+	Experiment bool // a management key is given
+}
+
+// Options say what the runner works with.
+type Options struct {
+	Store         Store          // required
+	Organizations []Organization // required
+	Reach         func(connection string) []string
+	Observe       bool // nothing is changed in Amplitude
+	Access        bool // access groups are configured
+	Protected     func(p offboard.Person) string
+	Transferrers  []transfer.Transferrer
+	Rotators      []transfer.Rotator
+	Manual        Manual // required
+	Credentials   func(p offboard.Person) []Credential
+	Verify        []time.Duration // looks after the first one, ascending, from the removal
+	Gather        time.Duration   // how long the first look waits for others to share it; incidents do not
+	Tolerance     time.Duration   // how long a list may lag behind a removal
+	Backoff       time.Duration   // first pause after a failure, doubled up to 5 minutes
+	Overlap       time.Duration   // how long an old credential lives beside its replacement
+	Unlisted      func(p offboard.Person, policy offboard.Policy, pending bool) offboard.Unlisted
+	Now           func() time.Time // nil: time.Now
+	Log           *zap.Logger      // nil: silent
+	Metrics       prometheus.Registerer
+	Callbacks     bool // hooks may answer later: CallbackSecret gives them what identifies the answer
+}
+
+// Manual describes work for a person: its receipts always need one.
+type Manual interface {
+	transfer.Transferrer
+	transfer.Rotator
+}
+
+// Credential is a shared secret that somebody knew.
+type Credential struct {
+	Name string
+	transfer.Credential
+}
+
+// lease is how long an attempt may go without a checkpoint: longer than any
+// single call's time limit, short enough that an incident resumes soon.
+const lease = 30 * time.Second
+
+// Runner carries cases out. It is safe for concurrent use.
+type Runner struct {
+	opts    Options
+	now     func() time.Time
+	log     *zap.Logger
+	orgs    map[string]*organization
+	metrics *metrics
+	receipt func() string
+}
+
+type organization struct {
+	Organization
+	roster *roster
+}
+
+// New checks the options and starts nothing.
+func New(o Options) (*Runner, error) {
+	if o.Store == nil || len(o.Organizations) == 0 || o.Manual == nil {
+		return nil, errors.New("runner: a store, at least one organization and the manual hook are required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Backoff == 0 {
+		o.Backoff = 5 * time.Second
+	}
+	if o.Tolerance == 0 {
+		o.Tolerance = 3 * time.Minute
+	}
+	if o.Overlap == 0 {
+		o.Overlap = 72 * time.Hour
+	}
+	r := &Runner{opts: o, now: o.Now, log: o.Log, orgs: map[string]*organization{}, receipt: newSecret}
+	for _, org := range o.Organizations {
+		if o.Observe {
+			org.Client = org.Client.ReadOnly()
+		}
+		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now)}
+	}
+	r.metrics = newMetrics(o.Metrics)
+	return r, nil
+}
+
+// reach lists the organizations of a case's connection, sorted.
+func (r *Runner) reach(connection string) []*organization {
+	var names []string
+	if r.opts.Reach != nil {
+		names = r.opts.Reach(connection)
+	}
+	if len(names) == 0 {
+		for name := range r.orgs {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []*organization
+	for _, n := range names {
+		if org := r.orgs[n]; org != nil {
+			out = append(out, org)
+		}
+	}
+	return out
+}
+
+// Advance takes one case as far as it can go now. It is what a job does; a
+// second call, or one for a case that somebody else works on, does nothing.
+func (r *Runner) Advance(ctx context.Context, caseID string) error {
+	f, fence, err := r.opts.Store.Claim(ctx, caseID, lease)
+	if errors.Is(err, offboard.ErrLeased) || errors.Is(err, offboard.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("claim case %s: %w", caseID, err)
+	}
+	a := &attempt{Runner: r, fence: fence, file: f, log: r.log.With(zap.String("case", caseID), zap.String("person", f.Person.ID))}
+	err = a.run(ctx)
+	if errors.Is(err, offboard.ErrFenced) || errors.Is(err, offboard.ErrEnded) {
+		a.log.Info("attempt was overtaken")
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,295 @@
+package runner_test
+
+import (
+	"testing"
+	"time"
+
+	"offramp/amplitude/amplitudefake"
+	"offramp/internal/offboard"
+	"offramp/internal/runner"
+)
+
+// onBoth runs a story on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, story func(t *testing.T, s setup)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { story(t, setup{}) })
+	t.Run("postgres", func(t *testing.T) { story(t, setup{postgres: true}) })
+}
+
+func TestLeaverIsRemovedAndProven(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		w := newWorld(t, s)
+		w.person("leaver", "jo@example.com")
+		accepted := w.clock.now()
+		w.deactivate("leaver")
+		f := w.closed("jo@example.com")
+		if f.Case.Outcome != offboard.OutcomeRemoved {
+			w.show()
+			t.Fatalf("outcome = %s, want removed", f.Case.Outcome)
+		}
+		if w.has("jo@example.com") || w.effects("removed member") != 1 {
+			t.Errorf("still there: %v, effective removals: %d", w.has("jo@example.com"), w.effects("removed member"))
+		}
+		if early := f.Case.Removed.Sub(accepted); early < 2*time.Minute {
+			t.Errorf("removed after %s, before the case settled", early)
+		}
+		if last := f.Case.Closed.Sub(f.Case.Removed); last < 30*time.Minute {
+			t.Errorf("closed %s after the removal, before the last look", last)
+		}
+		body, hash, err := w.store.Evidence(t.Context(), f.Case.ID)
+		if err != nil || len(body) == 0 || len(hash) != 64 {
+			t.Errorf("evidence: %d bytes, hash %q, %v", len(body), hash, err)
+		}
+	})
+}
+
+func TestNothingIsTakenBeforeHandoverIsDone(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.policy.Approvals, w.policy.Unlisted = 1, offboard.UnlistedTask
+	w.person("leaver", "jo@example.com")
+	w.person("heir", "kim@example.com")
+	w.change("leaver", func(p offboard.Person) offboard.Person { p.Manager = "heir"; return p })
+	project := w.fake.Credentials().Projects[0].ID
+	event, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindEvent, ID: "Sign Up / done", Project: project, Owners: []string{"jo@example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindDashboard, Name: "KPIs", Project: project, Owners: []string{"jo@example.com"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{"jo@example.com"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.deactivate("leaver")
+
+	f := w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
+	if !w.has("jo@example.com") {
+		t.Fatal("removed before the approval")
+	}
+	if groups := w.fake.PersonState("jo@example.com").Members[0].Groups; len(groups) != 0 {
+		t.Errorf("not contained while waiting: groups %v", groups)
+	}
+	w.clock.move(time.Hour)
+	w.act(f.Case.ID, func(offboard.File) (offboard.Update, error) {
+		return offboard.Update{Approvals: []offboard.Approval{{By: "kim@example.com", Role: "manager"}}}, nil
+	})
+	f = w.until("jo@example.com", offboard.StateWaiting, offboard.WaitTask)
+	if !w.has("jo@example.com") {
+		t.Fatal("removed before the handover")
+	}
+	if owners := w.ownersOf(project, event.ID); len(owners) != 1 || owners[0] != "kim@example.com" {
+		t.Errorf("event owners = %v, want the manager", owners)
+	}
+	if _, err := w.fake.Human(amplitudefake.Action{Do: "bulk_transfer", From: "jo@example.com", To: "kim@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	w.act(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
+		task := *f.Task("handover/content")
+		task.State, task.By, task.Ended = offboard.TaskDone, "kim@example.com", w.clock.now()
+		return offboard.Update{Tasks: []offboard.Task{task}}, nil
+	})
+	f = w.closed("jo@example.com")
+	if f.Case.Outcome != offboard.OutcomeRemoved || w.has("jo@example.com") {
+		w.show()
+		t.Fatalf("outcome = %s", f.Case.Outcome)
+	}
+	if n := w.fake.Orphans(); n != 0 {
+		t.Errorf("%d orphans", n)
+	}
+	if f.Case.Waited < time.Hour {
+		t.Error("the time people took is not counted")
+	}
+}
+
+func (w *world) ownersOf(project int, id string) []string {
+	for _, a := range w.fake.State().Assets {
+		if a.Project == project && a.ID == id {
+			return a.Owners
+		}
+	}
+	return nil
+}
+
+func TestIncidentRemovesFirst(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		w := newWorld(t, s)
+		w.person("leaver", "jo@example.com")
+		w.change("leaver", func(p offboard.Person) offboard.Person {
+			p.Claims.LeaveReason, p.Active = "security_incident", false
+			return p
+		})
+		accepted := w.clock.now()
+		w.run(time.Minute, func() bool { return !w.has("jo@example.com") })
+		if took := w.clock.now().Sub(accepted); took > time.Second {
+			t.Errorf("an incident waited %s of virtual time", took)
+		}
+		f := w.closed("jo@example.com")
+		if f.Case.Outcome != offboard.OutcomeRemoved || f.Case.Plan != offboard.Emergency {
+			w.show()
+			t.Errorf("outcome %s, plan %s", f.Case.Outcome, f.Case.Plan)
+		}
+	})
+}
+
+func TestRehiredBeforeTheRemovalIsLeftAlone(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.policy.Approvals = 1
+	w.person("leaver", "jo@example.com")
+	id, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{"jo@example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deactivate("leaver")
+	w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
+	w.change("leaver", func(p offboard.Person) offboard.Person { p.Active = true; return p })
+	f := w.closed("jo@example.com")
+	if f.Case.Outcome != offboard.OutcomeCancelled || f.Case.State != offboard.StateCancelled {
+		t.Fatalf("state %s, outcome %s", f.Case.State, f.Case.Outcome)
+	}
+	groups := w.fake.PersonState("jo@example.com").Members[0].Groups
+	if len(groups) != 1 || groups[0] != id {
+		w.show()
+		t.Errorf("groups = %v, want what contain took given back", groups)
+	}
+	if w.effects("removed member") != 0 {
+		t.Error("somebody was removed")
+	}
+}
+
+func TestNewHireTakesTheAddressWhileTheCaseWaits(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		w := newWorld(t, s)
+		w.policy.Approvals = 1
+		w.person("leaver", "jo@example.com")
+		w.deactivate("leaver")
+		f := w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
+		w.change("leaver", func(p offboard.Person) offboard.Person { p.UserName = "jo.old@example.com"; return p })
+		w.clock.move(time.Minute)
+		w.directoryOnly("hire", "jo@example.com")
+		w.act(f.Case.ID, func(offboard.File) (offboard.Update, error) {
+			return offboard.Update{Approvals: []offboard.Approval{{By: "kim@example.com"}}}, nil
+		})
+		f = w.until("jo@example.com", offboard.StateNeedsAttention, offboard.WaitNothing)
+		if !w.has("jo@example.com") || w.effects("removed member") != 0 {
+			t.Errorf("the new hire lost the seat: %s", f.Case.Note)
+		}
+	})
+}
+
+func TestNewHireTakesTheAddressDuringTheWatch(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		w := newWorld(t, s)
+		w.person("leaver", "jo@example.com")
+		w.deactivate("leaver")
+		w.until("jo@example.com", offboard.StateVerifying, offboard.WaitVerify)
+		w.run(time.Hour, func() bool { return !w.caseOf("jo@example.com").Case.Verified.IsZero() })
+		w.change("leaver", func(p offboard.Person) offboard.Person { p.Deleted = w.clock.now(); return p })
+		w.clock.move(time.Minute)
+		w.directoryOnly("hire", "jo@example.com")
+		w.seat("jo@example.com", amplitudefake.RoleMember)
+		f := w.closed("jo@example.com")
+		if f.Case.Outcome != offboard.OutcomeRemoved || !w.has("jo@example.com") || w.effects("removed member") != 1 {
+			w.show()
+			t.Errorf("outcome %s, seat %v, removals %d", f.Case.Outcome, w.has("jo@example.com"), w.effects("removed member"))
+		}
+	})
+}
+
+func TestLiesAndTrouble(t *testing.T) {
+	scim := amplitudefake.Match{Surface: "scim"}
+	deletes := amplitudefake.Match{Surface: "scim", Method: "DELETE"}
+	for name, tc := range map[string]struct {
+		switches map[string]string
+		fault    *amplitudefake.Fault
+		state    offboard.State
+		outcome  offboard.Outcome
+	}{
+		"a DELETE that is lost is found":                 {switches: map[string]string{"drop_write": "true"}, state: offboard.StateNeedsAttention},
+		"404 to everything proves nothing":               {switches: map[string]string{"answer_404": "true"}, state: offboard.StateWaiting},
+		"a list that lags is waited for":                 {switches: map[string]string{"list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
+		"a list that is ahead is waited for":             {switches: map[string]string{"lag_reverse": "true", "list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
+		"5xx after applying is not repeated":             {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatusAfter, Status: 502, Count: 1}, outcome: offboard.OutcomeRemoved},
+		"5xx before applying is repeated":                {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatus, Status: 503, Count: 2}, outcome: offboard.OutcomeRemoved},
+		"a broken connection after applying":             {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultResetAfter, Count: 1}, outcome: offboard.OutcomeRemoved},
+		"a web page instead of an answer, then recovery": {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML, Count: 4}, outcome: offboard.OutcomeRemoved},
+		"half an answer, then recovery":                  {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultTruncate, Count: 3}, outcome: offboard.OutcomeRemoved},
+		"an echo that lies is found":                     {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultEchoLie, Count: 1}, state: offboard.StateNeedsAttention},
+		"a web page for ever waits":                      {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML}, state: offboard.StateWaiting},
+		"the member was already gone":                    {switches: map[string]string{"redelete": "204"}, outcome: offboard.OutcomeRemoved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			for k, v := range tc.switches {
+				if err := w.fake.SetSwitch(k, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tc.fault != nil {
+				if _, err := w.fake.AddFault(*tc.fault); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.person("leaver", "jo@example.com")
+			w.deactivate("leaver")
+			if tc.state == offboard.StateWaiting {
+				w.run(45*time.Minute, func() bool { return w.clock.now().Sub(w.caseOf("jo@example.com").Case.Opened) > 40*time.Minute })
+				if c := w.caseOf("jo@example.com").Case; c.State != offboard.StateWaiting || c.Waiting != offboard.WaitRetry || !w.has("jo@example.com") {
+					w.show()
+					t.Fatalf("state %s %s", c.State, c.Waiting)
+				}
+				return
+			}
+			w.run(3*time.Hour, func() bool {
+				c := w.caseOf("jo@example.com").Case
+				return !c.State.Live() || c.State == offboard.StateNeedsAttention
+			})
+			f := w.caseOf("jo@example.com")
+			if tc.outcome != "" {
+				if f.Case.Outcome != tc.outcome || w.has("jo@example.com") || w.effects("removed member") != 1 {
+					w.show()
+					t.Errorf("outcome %q, seat there %v, effective removals %d", f.Case.Outcome, w.has("jo@example.com"), w.effects("removed member"))
+				}
+				return
+			}
+			if f.Case.State != tc.state || !w.has("jo@example.com") {
+				w.show()
+				t.Errorf("state %s, seat there %v", f.Case.State, w.has("jo@example.com"))
+			}
+		})
+	}
+}
+
+func TestObserveChangesNothing(t *testing.T) {
+	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Observe = true }})
+	w.person("leaver", "jo@example.com")
+	w.deactivate("leaver")
+	f := w.closed("jo@example.com")
+	if f.Case.Outcome != offboard.OutcomeObserved || !w.has("jo@example.com") {
+		w.show()
+		t.Errorf("outcome %s, seat there %v", f.Case.Outcome, w.has("jo@example.com"))
+	}
+	if n := len(w.fake.Requests(amplitudefake.RequestFilter{Effect: true})); n != 0 {
+		t.Errorf("%d changes in observe mode", n)
+	}
+}
+
+func TestProtectedPersonNeedsAPerson(t *testing.T) {
+	w := newWorld(t, setup{opts: func(o *runner.Options) {
+		o.Protected = func(offboard.Person) string { return "this person is on the protected list" }
+	}})
+	w.person("leaver", "jo@example.com")
+	w.deactivate("leaver")
+	w.until("jo@example.com", offboard.StateNeedsAttention, offboard.WaitNothing)
+	if !w.has("jo@example.com") {
+		t.Error("a protected person was removed")
+	}
+}
+
+func TestNoSeatClosesTheCase(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.directoryOnly("leaver", "jo@example.com")
+	w.deactivate("leaver")
+	if f := w.closed("jo@example.com"); f.Case.Outcome != offboard.OutcomeNoSeat {
+		t.Errorf("outcome %s", f.Case.Outcome)
+	}
+}

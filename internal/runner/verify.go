@@ -1,0 +1,167 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// verified is the record of the looks that prove an absence.
+type verified struct {
+	Looks   []look `json:"looks"`
+	Changed string `json:"address_changed_hands,omitempty"`
+}
+
+type look struct {
+	Number int        `json:"number"` // 0 is the first one
+	Seen   []sighting `json:"seen"`
+}
+
+// verify looks whether the seat is really gone: at once, and after the
+// configured times. An absence counts only with a positive control. The first
+// look may lag behind; a seat that is there afterwards is a person's question.
+func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+	res := verified{}
+	if len(s.Result) > 0 {
+		if err := json.Unmarshal(s.Result, &res); err != nil {
+			return outcome{}, fmt.Errorf("read the looks so far: %w", err)
+		}
+	}
+	since := a.file.Case.Removed
+	for number := len(res.Looks); number <= len(a.opts.Verify); number++ {
+		if holder := a.file.Standing.HeldBy; holder != "" {
+			res.Changed = "somebody else took the address; the watch ends"
+			return outcome{result: res, say: "verify: " + res.Changed, update: offboard.Update{Verified: a.now()}}, nil
+		}
+		at := a.lookAt(number, since)
+		if a.now().Before(at) {
+			return outcome{
+				result: res, wait: offboard.WaitVerify, until: at, meanwhile: number > 0,
+				note: fmt.Sprintf("look %d of %d", number+1, len(a.opts.Verify)+1),
+			}, nil
+		}
+		l, out, err := a.lookOnce(ctx, number, at, since)
+		if err != nil {
+			return outcome{}, err
+		}
+		if !out.zero() {
+			out.result = res
+			if out.attention != "" {
+				out.result = verified{}
+			}
+			return out, nil
+		}
+		res.Looks = append(res.Looks, l)
+		if number == 0 {
+			if err := a.firstLook(ctx, s, res); err != nil {
+				return outcome{}, err
+			}
+		}
+	}
+	return outcome{result: res, say: fmt.Sprintf("verify: absent in %d looks", len(res.Looks))}, nil
+}
+
+// lookAt is when a look is due. The first one of an ordinary case waits a
+// little, so that cases share what is read.
+func (a *attempt) lookAt(number int, since time.Time) time.Time {
+	if number > 0 {
+		return since.Add(a.opts.Verify[number-1])
+	}
+	if a.file.Case.Incident() {
+		return since
+	}
+	return since.Add(a.opts.Gather)
+}
+
+func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time) (look, outcome, error) {
+	l := look{Number: number}
+	targets, err := a.targets(ctx)
+	if err != nil {
+		return l, outcome{}, err
+	}
+	for _, t := range targets {
+		var s sighting
+		if a.file.Case.Incident() && number == 0 {
+			s, err = t.org.roster.direct(ctx, t.org.Client.WithShare(amplitude.ShareEmergency), t.address, at)
+		} else {
+			s, err = t.org.roster.look(ctx, amplitude.ShareVerify, t.address, at)
+			if err == nil && !s.clear() && s.At.Before(a.now()) { // what others read a while ago may be over
+				s, err = t.org.roster.look(ctx, amplitude.ShareVerify, t.address, a.now())
+			}
+		}
+		if err != nil {
+			return l, outcome{}, err
+		}
+		if s.clear() {
+			l.Seen = append(l.Seen, s)
+			continue
+		}
+		// A list may lag: look again, until it has lagged too long.
+		if lagging := a.now().Sub(since) < a.opts.Tolerance && number == 0; lagging {
+			return l, outcome{
+				wait: offboard.WaitVerify, until: a.now().Add(max(a.opts.Tolerance/10, 100*time.Millisecond)),
+				note: "the seat still shows in " + t.org.Name + "; it may lag behind the removal",
+			}, nil
+		}
+		return l, a.stillThere(t.org.Name, number), nil
+	}
+	return l, outcome{}, nil
+}
+
+// stillThere leaves a removal that did not hold to a person; a retry removes again.
+func (a *attempt) stillThere(org string, number int) outcome {
+	text := "Amplitude answered the removal, but the seat is still there in " + org
+	if number > 0 {
+		text = "the seat is back in " + org + ": somebody invited them again, a group push or a login brought them back"
+	}
+	round := 1
+	if st := a.file.Step(offboard.StepRemove); st != nil {
+		var r removed
+		if json.Unmarshal(st.Result, &r) == nil {
+			round = r.Round
+		}
+	}
+	var steps []offboard.Step
+	if st := a.file.Step(offboard.StepRemove); st != nil {
+		again := *st
+		again.Result = encode(removed{Round: round + 1})
+		again.State, again.Finished = offboard.StepPending, time.Time{}
+		steps = append(steps, again)
+	}
+	return outcome{
+		attention: text + "; find the cause, then remove again with: offramp cases retry " + a.file.Case.ID,
+		update:    offboard.Update{Steps: steps},
+	}
+}
+
+// firstLook records at once that the absence is proven: the lag ends here.
+func (a *attempt) firstLook(ctx context.Context, s *offboard.Step, res verified) error {
+	now := a.now()
+	s.Result = encode(res)
+	s.State = offboard.StepRunning
+	if s.Started.IsZero() {
+		s.Started = now
+	}
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(f offboard.File) (offboard.Update, error) {
+		u := offboard.Update{
+			Steps:    []offboard.Step{*s},
+			Timeline: []offboard.Entry{{Actor: "offramp", Kind: "verify", Text: "absence verified, with a positive control", Data: s.Result}},
+		}
+		if f.Case.Verified.IsZero() {
+			u.Verified = now
+		}
+		return u, nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.file.Case.Verified.IsZero() {
+		a.metrics.lag(f.Case)
+	}
+	a.file = f
+	return nil
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"offramp/internal/offboard"
+	"offramp/internal/store/db"
+)
+
+// Intend asks the guards and records the effect as intended, in one
+// transaction, before the call is made. It returns the effect as it was
+// before: with EffectIntended an earlier attempt may have made the call, and
+// the remote state has to be read first; with EffectDone there is nothing to do.
+// A change that is not permitted leaves no record.
+func (s *Store) Intend(ctx context.Context, fence offboard.Fence, in offboard.Intent, guard func(offboard.File) offboard.Permission) (was offboard.Effect, p offboard.Permission, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		row, f, err := s.locked(ctx, t, fence)
+		if err != nil {
+			return err
+		}
+		if row.ClosedAt != 0 {
+			return ErrEnded
+		}
+		if was = f.Effect(in.Key); was.State == offboard.EffectDone {
+			p = offboard.Permission{Allowed: true}
+			return nil
+		}
+		if f.Standing.SeatClaimedBy, err = t.claimSeats(ctx, row, in.Claim); err != nil {
+			return err
+		}
+		if p = guard(f); !p.Allowed {
+			return nil
+		}
+		if was.State == offboard.EffectNone {
+			if err := t.intend(ctx, row, in); err != nil {
+				return err
+			}
+		}
+		if in.Receipt != "" {
+			err := t.InsertReceipt(ctx, db.InsertReceiptParams{
+				Hash: secretHash(in.Receipt), CaseID: row.ID, EffectKey: in.Key, CreatedAt: t.now.UnixMilli(), ExpiresAt: millis(in.Until),
+			})
+			if err != nil {
+				return fmt.Errorf("record the receipt: %w", err)
+			}
+		}
+		until := t.now.Add(in.Lease).UnixMilli()
+		if err := t.ExtendLease(ctx, db.ExtendLeaseParams{LeaseUntil: until, ID: row.ID}); err != nil {
+			return fmt.Errorf("extend lease: %w", err)
+		}
+		return nil
+	})
+	return was, p, err
+}
+
+func (t *tx) intend(ctx context.Context, row db.Case, in offboard.Intent) error {
+	now := t.now.UnixMilli()
+	err := t.InsertEffect(ctx, db.InsertEffectParams{
+		Key: in.Key, CaseID: row.ID, Step: string(in.Step), Object: in.Object, Epoch: row.Epoch, IntendedAt: now,
+	})
+	if err != nil {
+		return fmt.Errorf("record the effect: %w", err)
+	}
+	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "intended", Text: in.Text})
+}
+
+// claimSeats claims the case's address in each organization. It returns the
+// live case that has it already, if any; a claim of an ended case is taken over.
+func (t *tx) claimSeats(ctx context.Context, row db.Case, organizations []string) (string, error) {
+	for _, org := range organizations {
+		err := t.ClaimSeat(ctx, db.ClaimSeatParams{Organization: org, AddressKey: row.AddressKey, CaseID: row.ID})
+		if err != nil {
+			return "", fmt.Errorf("claim seat: %w", err)
+		}
+		got, err := t.SeatClaimant(ctx, db.SeatClaimantParams{Organization: org, AddressKey: row.AddressKey})
+		if err != nil {
+			return "", fmt.Errorf("read seat claim: %w", err)
+		}
+		if got.CaseID == row.ID {
+			continue
+		}
+		if got.ClosedAt == 0 {
+			return got.CaseID, nil
+		}
+		err = t.TakeSeat(ctx, db.TakeSeatParams{CaseID: row.ID, Organization: org, AddressKey: row.AddressKey})
+		if err != nil {
+			return "", fmt.Errorf("take seat: %w", err)
+		}
+	}
+	return "", nil
+}
+
+// Receive takes a hook's late answer: the secret is good once, until it
+// expires. decide sees the case and the key of the effect that it answers.
+// ErrNotFound: unknown, used or expired.
+func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error {
+	return s.transact(ctx, func(t *tx) error {
+		got, err := t.UseReceipt(ctx, db.UseReceiptParams{Now: t.now.UnixMilli(), Hash: secretHash(secret)})
+		if err != nil {
+			return fmt.Errorf("use receipt: %w", missing(err))
+		}
+		_, err = s.act(ctx, t, got.CaseID, func(f offboard.File) (offboard.Update, error) {
+			return decide(f, got.EffectKey)
+		})
+		return err
+	})
+}
+
+// Rotate returns the rotation that serves a case's credential: one that is
+// open or was minted after since, else a new one. The case is linked to it.
+func (s *Store) Rotate(ctx context.Context, fence offboard.Fence, credential string, since time.Time) (r offboard.Rotation, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		row, _, err := s.locked(ctx, t, fence)
+		if err != nil {
+			return err
+		}
+		got, err := t.OpenRotation(ctx, db.OpenRotationParams{Credential: credential, Since: millis(since)})
+		if errors.Is(missing(err), ErrNotFound) {
+			got = db.Rotation{ID: newID(), Credential: credential, State: string(offboard.RotationOpen), OpenedAt: t.now.UnixMilli()}
+			err = t.InsertRotation(ctx, db.InsertRotationParams{ID: got.ID, Credential: credential, OpenedAt: got.OpenedAt})
+		}
+		if err != nil {
+			return fmt.Errorf("open rotation: %w", err)
+		}
+		r = rotationOf(got)
+		if err := t.LinkRotation(ctx, db.LinkRotationParams{RotationID: r.ID, CaseID: row.ID}); err != nil {
+			return fmt.Errorf("link rotation: %w", err)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// Retirable lists rotations whose old credential is due to be retired.
+func (s *Store) Retirable(ctx context.Context) ([]offboard.Rotation, error) {
+	rows, err := s.queries().RotationsToRetire(ctx, s.now().UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("list rotations: %w", err)
+	}
+	out := make([]offboard.Rotation, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, rotationOf(r))
+	}
+	return out, nil
+}
+
+// SaveRotation records a rotation's progress outside any case.
+func (s *Store) SaveRotation(ctx context.Context, r offboard.Rotation) error {
+	return s.transact(ctx, func(t *tx) error { return t.saveRotation(ctx, r) })
+}
+
+func secretHash(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}

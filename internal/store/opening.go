@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"offramp/internal/offboard"
+	"offramp/internal/store/db"
+)
+
+// requeue is how long an enqueued job may stay unclaimed before the sweep
+// enqueues another. Urgent cases are looked after sooner.
+const (
+	requeueUrgent = 15 * time.Second
+	requeue       = 2 * time.Minute
+)
+
+func requeueFor(plan string) int64 {
+	if offboard.PlanName(plan) == offboard.Emergency {
+		return requeueUrgent.Milliseconds()
+	}
+	return requeue.Milliseconds()
+}
+
+// prior tells what a decision needs to know about a person's earlier cases.
+func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, error) {
+	row, err := t.LastCaseOf(ctx, personID)
+	if errors.Is(missing(err), ErrNotFound) {
+		return offboard.PriorCase{}, nil
+	}
+	if err != nil {
+		return offboard.PriorCase{}, fmt.Errorf("read the last case: %w", err)
+	}
+	prior := offboard.PriorCase{
+		Live: row.ClosedAt == 0, Reason: offboard.Reason(row.Reason), Outcome: offboard.Outcome(row.Outcome),
+	}
+	if prior.Live {
+		effects, err := t.EffectsOf(ctx, row.ID)
+		if err != nil {
+			return prior, fmt.Errorf("read effects: %w", err)
+		}
+		for _, e := range effects {
+			prior.Began = prior.Began || e.Step == string(offboard.StepRemove)
+		}
+	}
+	return prior, nil
+}
+
+// apply records what a change to a person means for their cases.
+func (t *tx) apply(ctx context.Context, p offboard.Person, v offboard.Verdict) error {
+	return t.applyHeld(ctx, p, v, "")
+}
+
+// applyHeld is apply for a mass change: with a batch, a new case opens held.
+func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdict, batch string) error {
+	if v.Open != nil {
+		_, err := t.open(ctx, p, *v.Open, batch)
+		return err
+	}
+	if v.Join == nil && !v.Poke && v.Trace == "" {
+		return nil
+	}
+	row, err := t.LiveCaseOf(ctx, p.ID)
+	if errors.Is(missing(err), ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the live case: %w", err)
+	}
+	row, err = t.LockCase(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("lock the live case: %w", err)
+	}
+	if v.Trace != "" {
+		if err := t.write(ctx, row.ID, offboard.Entry{Actor: "identity provider", Kind: "event", Text: v.Trace}); err != nil {
+			return err
+		}
+	}
+	if v.Join != nil {
+		if err := t.join(ctx, &row, *v.Join); err != nil {
+			return err
+		}
+	}
+	if v.Join != nil || v.Poke {
+		return t.poke(ctx, row)
+	}
+	return nil
+}
+
+// open inserts a case with its plan and, where it may move now, its first job.
+func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, batch string) (string, error) {
+	policy, err := json.Marshal(o.Policy)
+	if err != nil {
+		return "", fmt.Errorf("encode the policy: %w", err)
+	}
+	if batch != "" && o.State != offboard.StateNeedsAttention {
+		o.State, o.Waiting = offboard.StateHeld, offboard.WaitNothing
+	}
+	now := t.now.UnixMilli()
+	row := db.InsertCaseParams{
+		ID: newID(), PersonID: p.ID, Connection: p.Connection, Address: p.Address,
+		AddressKey: offboard.Fold(p.Address), Plan: string(o.Plan), Reason: string(o.Reason),
+		TriggerForm: o.Trigger, Ticket: o.Ticket, Policy: string(policy), State: string(o.State),
+		Waiting: string(o.Waiting), Note: o.Note, Batch: batch,
+		OpenedAt: now, NotBefore: millis(o.NotBefore), DueAt: millis(o.Due),
+	}
+	switch o.State {
+	case offboard.StateRunning:
+		row.WakeAt, row.QueuedAt = now+requeueFor(row.Plan), now
+		t.enqueue(offboard.Job{CaseID: row.ID, Urgent: o.Plan == offboard.Emergency})
+	case offboard.StateWaiting:
+		row.WakeAt = row.NotBefore
+	case offboard.StateHeld, offboard.StateNeedsAttention, offboard.StateVerifying, offboard.StateClosed, offboard.StateCancelled:
+	}
+	if err := t.InsertCase(ctx, row); err != nil {
+		return "", fmt.Errorf("insert case: %w", err)
+	}
+	for _, s := range o.Steps {
+		if err := t.saveStep(ctx, row.ID, s); err != nil {
+			return "", err
+		}
+	}
+	for _, a := range o.Approvals {
+		if err := t.saveApproval(ctx, row.ID, a); err != nil {
+			return "", err
+		}
+	}
+	text := fmt.Sprintf("case opened: %s; plan %s, policy %s", o.Trigger, o.Plan, o.Policy.Name)
+	if o.Note != "" {
+		text += "; " + o.Note
+	}
+	return row.ID, t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text})
+}
+
+// join rewrites the steps of a live case that have not begun, under a new epoch.
+func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
+	rows, err := t.StepsOf(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("read steps: %w", err)
+	}
+	if err := t.replaceSteps(ctx, row.ID, offboard.Rewrite(steps(rows), o.Plan)); err != nil {
+		return err
+	}
+	row.Plan, row.Reason = string(o.Plan), string(o.Reason)
+	row.NotBefore, row.DueAt = min(row.NotBefore, millis(o.NotBefore)), min(row.DueAt, millis(o.Due))
+	row.State, row.Waiting, row.Note = string(offboard.StateRunning), "", o.Note
+	row.Epoch++
+	row.LeaseUntil = 0 // the attempt at work is fenced off
+	if err := t.SaveCase(ctx, saved(*row)); err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	return t.write(ctx, row.ID, offboard.Entry{
+		Actor: "offramp", Kind: "upgraded",
+		Text: fmt.Sprintf("more urgent: reason %s, plan %s; steps not begun were rewritten", o.Reason, o.Plan),
+	})
+}
+
+// poke makes a case look at its wait again: at once where nobody works on it,
+// else when the attempt at work ends.
+func (t *tx) poke(ctx context.Context, row db.Case) error {
+	row, err := t.SignalCase(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("signal case: %w", missing(err))
+	}
+	now := t.now.UnixMilli()
+	state := offboard.State(row.State)
+	if row.LeaseUntil > now || state == offboard.StateHeld || state == offboard.StateNeedsAttention {
+		return nil
+	}
+	t.enqueue(offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency)})
+	err = t.QueueCase(ctx, db.QueueCaseParams{WakeAt: now + requeueFor(row.Plan), QueuedAt: now, ID: row.ID})
+	if err != nil {
+		return fmt.Errorf("queue case: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"offramp/internal/offboard"
+	"offramp/internal/store/db"
+)
+
+// Reconsider lets a person's word open or change a case: decide sees the
+// person and their earlier cases, and returns the standing removal decision
+// (nil: none) and what follows. It returns the live case, if there is one.
+func (s *Store) Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (caseID string, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		row, err := t.LockPerson(ctx, personID)
+		if err != nil {
+			return fmt.Errorf("lock person: %w", missing(err))
+		}
+		p, err := personOf(row)
+		if err != nil {
+			return err
+		}
+		if p.Groups, err = t.GroupNamesOf(ctx, p.ID); err != nil {
+			return fmt.Errorf("read groups: %w", err)
+		}
+		if p.InAccess, err = inAccess(ctx, t.Queries, p.ID); err != nil {
+			return err
+		}
+		prior, err := t.prior(ctx, personID)
+		if err != nil {
+			return err
+		}
+		removal, verdict, err := decide(p, prior)
+		if err != nil {
+			return err
+		}
+		text := ""
+		if removal != nil {
+			b, err := json.Marshal(removal)
+			if err != nil {
+				return fmt.Errorf("encode the removal decision: %w", err)
+			}
+			text = string(b)
+		}
+		if err := t.SetRemoval(ctx, db.SetRemovalParams{Removal: text, ID: personID}); err != nil {
+			return fmt.Errorf("record the removal decision: %w", err)
+		}
+		if err := t.apply(ctx, p, verdict); err != nil {
+			return err
+		}
+		live, err := t.LiveCaseOf(ctx, personID)
+		if errors.Is(missing(err), ErrNotFound) {
+			caseID = ""
+			return nil
+		}
+		caseID = live.ID
+		return err
+	})
+	return caseID, err
+}
+
+// Pause stops outward changes on every replica until Resume.
+func (s *Store) Pause(ctx context.Context, by, why string) error {
+	return s.transact(ctx, func(t *tx) error {
+		if err := t.PauseSet(ctx, db.PauseSetParams{ByWhom: by, Why: why, At: t.now.UnixMilli()}); err != nil {
+			return fmt.Errorf("pause: %w", err)
+		}
+		return nil
+	})
+}
+
+// Resume ends a pause; without one it does nothing.
+func (s *Store) Resume(ctx context.Context) error {
+	return s.transact(ctx, func(t *tx) error {
+		if err := t.PauseClear(ctx); err != nil {
+			return fmt.Errorf("resume: %w", err)
+		}
+		return nil
+	})
+}
+
+// Paused returns the pause in force, nil when there is none.
+func (s *Store) Paused(ctx context.Context) (*offboard.Pause, error) {
+	rows, err := s.queries().PauseState(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read pause: %w", err)
+	}
+	for _, r := range rows {
+		return &offboard.Pause{By: r.ByWhom, Why: r.Why, At: moment(r.At)}, nil
+	}
+	return nil, nil
+}
+
+// Spend asks an organization's budget for one request, shared by every replica:
+// decide sees the meter and says whether the request may leave now, else when
+// to ask again.
+func (s *Store) Spend(ctx context.Context, organization, share string, decide func(m offboard.Meter, now time.Time) (ok bool, wait time.Duration)) (ok bool, wait time.Duration, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		now := t.now
+		m, asked, throttled, err := t.meter(ctx, organization, now)
+		if err != nil {
+			return err
+		}
+		if ok, wait = decide(m, now); ok {
+			err := t.BudgetSpend(ctx, db.BudgetSpendParams{ID: newID(), Organization: organization, Share: share, At: now.UnixMilli()})
+			if err != nil {
+				return fmt.Errorf("spend budget: %w", err)
+			}
+			return nil
+		}
+		asked = maps.Clone(asked)
+		if asked == nil {
+			asked = map[string]int64{}
+		}
+		asked[share] = now.UnixMilli()
+		b, err := json.Marshal(asked)
+		if err != nil {
+			return fmt.Errorf("encode the budget: %w", err)
+		}
+		err = t.BudgetSave(ctx, db.BudgetSaveParams{ThrottledUntil: throttled, Asked: string(b), Organization: organization})
+		if err != nil {
+			return fmt.Errorf("save budget: %w", err)
+		}
+		return nil
+	})
+	return ok, wait, err
+}
+
+func (t *tx) meter(ctx context.Context, organization string, now time.Time) (m offboard.Meter, asked map[string]int64, throttled int64, err error) {
+	row, err := t.BudgetLock(ctx, organization)
+	if err != nil {
+		return m, nil, 0, fmt.Errorf("lock budget: %w", err)
+	}
+	since := now.Add(-time.Minute).UnixMilli()
+	if err := t.BudgetForget(ctx, db.BudgetForgetParams{Organization: organization, Until: since}); err != nil {
+		return m, nil, 0, fmt.Errorf("trim budget: %w", err)
+	}
+	uses, err := t.BudgetUses(ctx, db.BudgetUsesParams{Organization: organization, Since: since})
+	if err != nil {
+		return m, nil, 0, fmt.Errorf("read budget: %w", err)
+	}
+	for _, u := range uses {
+		m.Uses = append(m.Uses, offboard.Use{Share: u.Share, At: time.UnixMilli(u.At)})
+	}
+	m.Throttled = moment(row.ThrottledUntil)
+	if row.Asked != "" {
+		if err := json.Unmarshal([]byte(row.Asked), &asked); err != nil {
+			return m, nil, 0, fmt.Errorf("read budget: %w", err)
+		}
+	}
+	m.Asked = make(map[string]time.Time, len(asked))
+	for share, at := range asked {
+		m.Asked[share] = time.UnixMilli(at)
+	}
+	return m, asked, row.ThrottledUntil, nil
+}
+
+// Throttle records that Amplitude asked for a pause until a moment.
+func (s *Store) Throttle(ctx context.Context, organization string, until time.Time) error {
+	return s.transact(ctx, func(t *tx) error {
+		row, err := t.BudgetLock(ctx, organization)
+		if err == nil {
+			err = t.BudgetSave(ctx, db.BudgetSaveParams{
+				ThrottledUntil: max(row.ThrottledUntil, millis(until)), Asked: row.Asked, Organization: organization,
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("throttle: %w", err)
+		}
+		return nil
+	})
+}
+
+// Turn reports whether this call is the one that does a periodic job: the
+// first after its due time, on whichever replica; the next is every later.
+func (s *Store) Turn(ctx context.Context, name string, every time.Duration) (mine bool, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		n, err := t.ClaimSchedule(ctx, db.ClaimScheduleParams{
+			Name: name, NextDue: t.now.Add(every).UnixMilli(), Now: t.now.UnixMilli(),
+		})
+		if err != nil {
+			return fmt.Errorf("claim schedule: %w", err)
+		}
+		mine = n == 1
+		return nil
+	})
+	return mine, err
+}
+
+// Counts are the live cases of one plan and state.
+type Counts struct {
+	Plan   offboard.PlanName
+	State  offboard.State
+	Number int
+	Oldest time.Time
+}
+
+// Stats is what the gauges show.
+type Stats struct {
+	Cases        []Counts
+	Overdue      map[offboard.PlanName]int
+	TasksOverdue map[offboard.TaskKind]int
+}
+
+// Stats counts live cases and tasks.
+func (s *Store) Stats(ctx context.Context) (Stats, error) {
+	st := Stats{Overdue: map[offboard.PlanName]int{}, TasksOverdue: map[offboard.TaskKind]int{}}
+	q, now := s.queries(), s.now().UnixMilli()
+	rows, err := q.CountCases(ctx)
+	if err != nil {
+		return st, fmt.Errorf("count cases: %w", err)
+	}
+	for _, r := range rows {
+		st.Cases = append(st.Cases, Counts{
+			Plan: offboard.PlanName(r.Plan), State: offboard.State(r.State), Number: int(r.Number), Oldest: moment(r.Oldest),
+		})
+	}
+	overdue, err := q.CountOverdue(ctx, now)
+	if err != nil {
+		return st, fmt.Errorf("count overdue cases: %w", err)
+	}
+	for _, r := range overdue {
+		st.Overdue[offboard.PlanName(r.Plan)] = int(r.Number)
+	}
+	tasks, err := q.CountTasksOverdue(ctx, now)
+	if err != nil {
+		return st, fmt.Errorf("count overdue tasks: %w", err)
+	}
+	for _, r := range tasks {
+		st.TasksOverdue[offboard.TaskKind(r.Kind)] = int(r.Number)
+	}
+	return st, nil
+}

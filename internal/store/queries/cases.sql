@@ -1,0 +1,157 @@
+-- name: InsertCase :exec
+insert into cases (
+    id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy,
+    state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at,
+    opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+) values (
+    @id, @person_id, @connection, @address, @address_key, @plan, @reason, @trigger_form, @ticket, @policy,
+    @state, @waiting, @note, @batch, '', '', 0, 0, 0, @wake_at, @queued_at,
+    @opened_at, @not_before, @due_at, 0, 0, 0, 0, 0
+);
+
+-- name: CaseByID :one
+select * from cases where id = @id;
+
+-- LockCase reads a case and keeps other writers away until the transaction ends.
+-- name: LockCase :one
+update cases set epoch = epoch where id = @id returning *;
+
+-- name: LiveCaseOf :one
+select * from cases where person_id = @person_id and closed_at = 0;
+
+-- name: LastCaseOf :one
+select * from cases where person_id = @person_id order by id desc limit 1;
+
+-- name: LiveCaseCount :one
+select count(*) from cases where person_id = @person_id and closed_at = 0;
+
+-- name: ClaimCase :one
+update cases set epoch = epoch + 1, lease_until = @lease_until, wake_at = @lease_until, queued_at = 0
+where id = @id and closed_at = 0 and lease_until <= @now and state not in ('held', 'needs_attention')
+returning *;
+
+-- name: SignalCase :one
+update cases set signal = signal + 1 where id = @id and closed_at = 0 returning *;
+
+-- name: QueueCase :exec
+update cases set wake_at = @wake_at, queued_at = @queued_at where id = @id;
+
+-- name: DueCases :many
+update cases set wake_at = @again, queued_at = @now
+where wake_at <= @now and closed_at = 0 and id in (
+    select d.id from cases d
+    where d.closed_at = 0 and d.wake_at > 0 and d.wake_at <= @now and d.lease_until <= @now
+        and (d.plan = 'emergency') = cast(@urgent as boolean)
+    order by d.wake_at limit @most
+)
+returning id;
+
+-- name: QueuedCases :one
+select count(*) from cases where closed_at = 0 and queued_at > 0;
+
+-- name: SaveCase :exec
+update cases set
+    plan = @plan, reason = @reason, state = @state, waiting = @waiting, note = @note, ending = @ending,
+    outcome = @outcome, epoch = @epoch, signal = @signal, lease_until = @lease_until, wake_at = @wake_at,
+    queued_at = @queued_at, not_before = @not_before, due_at = @due_at, removed_at = @removed_at,
+    verified_at = @verified_at, waited_ms = @waited_ms, wait_since = @wait_since, closed_at = @closed_at
+where id = @id;
+
+-- name: ExtendLease :exec
+update cases set lease_until = @lease_until, wake_at = @lease_until where id = @id;
+
+-- name: FreeLeases :exec
+update cases set lease_until = 0, wake_at = @now where closed_at = 0 and (lease_until > 0 or queued_at > 0)
+    and state not in ('held', 'needs_attention');
+
+-- name: CasesBefore :many
+select * from cases
+where id < @before
+    and (cast(@state as text) = '' or state = @state)
+    and (cast(@plan as text) = '' or plan = @plan)
+    and (cast(@connection as text) = '' or connection = @connection)
+    and (cast(@batch as text) = '' or batch = @batch)
+    and (cast(@address_key as text) = '' or address_key = @address_key)
+order by id desc limit @most;
+
+-- name: CountCases :many
+select plan, state, count(*) as number, cast(min(opened_at) as bigint) as oldest from cases
+where closed_at = 0 group by plan, state;
+
+-- name: CountOverdue :many
+select plan, count(*) as number from cases where closed_at = 0 and due_at < @now group by plan;
+
+-- name: InsertStep :exec
+insert into step (case_id, seq, name, state, attempts, result, error, started_at, finished_at)
+values (@case_id, @seq, @name, @state, @attempts, @result, @error, @started_at, @finished_at)
+on conflict (case_id, seq) do update set
+    name = excluded.name, state = excluded.state, attempts = excluded.attempts, result = excluded.result,
+    error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at;
+
+-- name: DeleteSteps :exec
+delete from step where case_id = @case_id;
+
+-- name: StepsOf :many
+select * from step where case_id = @case_id order by seq;
+
+-- name: InsertAsset :exec
+insert into asset (case_id, id, kind, organization, project, remote_id, name, state, new_owner, by_whom, source)
+values (@case_id, @id, @kind, @organization, @project, @remote_id, @name, @state, @new_owner, @by_whom, @source)
+on conflict (case_id, id) do update set
+    state = excluded.state, new_owner = excluded.new_owner, by_whom = excluded.by_whom, name = excluded.name;
+
+-- name: AssetsOf :many
+select * from asset where case_id = @case_id order by id;
+
+-- name: InsertTask :exec
+insert into task (
+    id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at
+) values (
+    @id, @case_id, @kind, @task_key, @title, @body, @link, @assignee, @successor, @state, @due_at, @opened_at,
+    @by_whom, @note, @ended_at
+) on conflict (case_id, task_key) do update set
+    assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
+    body = excluded.body, by_whom = excluded.by_whom, note = excluded.note, ended_at = excluded.ended_at;
+
+-- name: TasksOf :many
+select * from task where case_id = @case_id order by id;
+
+-- name: TaskByID :one
+select * from task where id = @id;
+
+-- name: TasksBefore :many
+select * from task where id < @before
+    and (cast(@state as text) = '' or state = @state)
+    and (cast(@case_id as text) = '' or case_id = @case_id)
+order by id desc limit @most;
+
+-- name: DropTasks :exec
+update task set state = 'dropped', ended_at = @now where case_id = @case_id and state = 'open';
+
+-- name: CountTasksOverdue :many
+select kind, count(*) as number from task where state = 'open' and due_at < @now group by kind;
+
+-- name: InsertApproval :exec
+insert into approval (case_id, by_key, by_whom, role, ticket, note, at)
+values (@case_id, @by_key, @by_whom, @role, @ticket, @note, @at)
+on conflict (case_id, by_key) do nothing;
+
+-- name: ApprovalsOf :many
+select * from approval where case_id = @case_id order by at, by_key;
+
+-- name: InsertEvidence :exec
+insert into evidence (case_id, body, hash, at) values (@case_id, @body, @hash, @at)
+on conflict (case_id) do nothing;
+
+-- name: EvidenceOf :one
+select * from evidence where case_id = @case_id;
+
+-- name: LastEntry :one
+select seq, hash from timeline where case_id = @case_id order by seq desc limit 1;
+
+-- name: InsertEntry :exec
+insert into timeline (case_id, seq, at, actor, kind, body, data, prev_hash, hash)
+values (@case_id, @seq, @at, @actor, @kind, @body, @data, @prev_hash, @hash);
+
+-- name: TimelineOf :many
+select * from timeline where case_id = @case_id order by seq;

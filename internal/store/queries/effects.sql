@@ -1,0 +1,114 @@
+-- name: EffectsOf :many
+select * from effect where case_id = @case_id order by intended_at, key;
+
+-- name: EffectByKey :one
+select * from effect where key = @key;
+
+-- name: InsertEffect :exec
+insert into effect (key, case_id, step, object, state, response, epoch, intended_at, done_at)
+values (@key, @case_id, @step, @object, 'intended', '', @epoch, @intended_at, 0);
+
+-- name: FinishEffect :exec
+update effect set state = 'done', response = @response, done_at = @done_at where key = @key and state = 'intended';
+
+-- name: InsertReceipt :exec
+insert into receipt (hash, case_id, effect_key, created_at, expires_at, used_at)
+values (@hash, @case_id, @effect_key, @created_at, @expires_at, 0);
+
+-- name: UseReceipt :one
+update receipt set used_at = @now where hash = @hash and used_at = 0 and expires_at > @now
+returning case_id, effect_key;
+
+-- name: OpenRotation :one
+select * from rotation where credential = @credential and (state = 'open' or minted_at >= @since)
+order by minted_at limit 1;
+
+-- name: InsertRotation :exec
+insert into rotation (id, credential, state, result, opened_at, minted_at, retire_at, retired_at)
+values (@id, @credential, 'open', '', @opened_at, 0, 0, 0);
+
+-- name: SaveRotation :exec
+update rotation set state = @state, result = @result, minted_at = @minted_at, retire_at = @retire_at, retired_at = @retired_at
+where id = @id;
+
+-- name: LinkRotation :exec
+insert into rotation_case (rotation_id, case_id) values (@rotation_id, @case_id)
+on conflict (rotation_id, case_id) do nothing;
+
+-- name: RotationsOf :many
+select r.* from rotation r join rotation_case rc on rc.rotation_id = r.id where rc.case_id = @case_id order by r.id;
+
+-- name: RotationsToRetire :many
+select * from rotation where state = 'minted' and retire_at <= @now order by retire_at limit 50;
+
+-- name: ClaimSeat :exec
+insert into seat_claim (organization, address_key, case_id) values (@organization, @address_key, @case_id)
+on conflict (organization, address_key) do nothing;
+
+-- name: SeatClaimant :one
+select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at from seat_claim s left join cases c on c.id = s.case_id
+where s.organization = @organization and s.address_key = @address_key;
+
+-- name: TakeSeat :exec
+update seat_claim set case_id = @case_id where organization = @organization and address_key = @address_key;
+
+-- name: ReleaseSeats :exec
+delete from seat_claim where case_id = @case_id;
+
+-- name: AddressHolders :many
+select distinct p.id, p.connection, p.active, p.removal, p.deleted_at, cast(min(a.since) as bigint) as since
+from person_address a join person p on p.id = a.person_id
+where a.value_key = @value_key and p.id <> @person_id and p.deleted_at = 0
+group by p.id, p.connection, p.active, p.removal, p.deleted_at;
+
+-- name: AccessMemberships :one
+select count(*) from membership m join scim_group g on g.id = m.group_id
+where m.person_id = @person_id and g.access_name <> '' and g.deleted_at = 0;
+
+-- name: PersonForCase :one
+select * from person where id = @id;
+
+-- name: PeopleByAddress :many
+select distinct p.* from person p join person_address a on a.person_id = p.id
+where a.value_key = @value_key order by p.id;
+
+-- name: GroupNamesOf :many
+select g.display_name from membership m join scim_group g on g.id = m.group_id
+where m.person_id = @person_id and g.deleted_at = 0 order by g.display_name;
+
+-- name: BudgetLock :one
+insert into budget (organization, throttled_until, asked) values (@organization, 0, '')
+on conflict (organization) do update set organization = excluded.organization
+returning throttled_until, asked;
+
+-- name: BudgetUses :many
+select share, at from budget_use where organization = @organization and at > @since order by at;
+
+-- name: BudgetSpend :exec
+insert into budget_use (id, organization, share, at) values (@id, @organization, @share, @at);
+
+-- name: BudgetForget :exec
+delete from budget_use where organization = @organization and at <= @until;
+
+-- name: BudgetSave :exec
+update budget set throttled_until = @throttled_until, asked = @asked where organization = @organization;
+
+-- name: ClaimSchedule :execrows
+insert into schedule (name, next_due) values (@name, @next_due)
+on conflict (name) do update set next_due = excluded.next_due where schedule.next_due <= @now;
+
+-- name: PauseSet :exec
+insert into pause (name, by_whom, why, at) values ('all', @by_whom, @why, @at)
+on conflict (name) do update set by_whom = excluded.by_whom, why = excluded.why, at = excluded.at;
+
+-- name: PauseClear :exec
+delete from pause where name = 'all';
+
+-- name: PauseState :many
+select by_whom, why, at from pause where name = 'all';
+
+-- name: LockPerson :one
+update person set version = version where id = @id returning *;
+
+-- name: SetRemoval :exec
+update person set removal = @removal where id = @id;
