@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	sim "offramp/amplitude/amplitudefake"
 )
 
 func (w *world) org(path string) string {
-	if slices.Contains([]byte(path), '?') {
+	if strings.Contains(path, "?") {
 		return path + "&orgId=" + strconv.Itoa(w.creds.OrgID)
 	}
 	return path + "?orgId=" + strconv.Itoa(w.creds.OrgID)

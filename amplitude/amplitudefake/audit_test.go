@@ -2,6 +2,7 @@ package amplitudefake_test
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"testing"
 	"time"
@@ -23,9 +24,7 @@ type auditPage struct {
 func (w *world) audit(from, to time.Time, more map[string]any) reply {
 	w.t.Helper()
 	body := map[string]any{"start_date": from.Format(time.RFC3339), "end_date": to.Format(time.RFC3339)}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	return w.send("POST", "/api/2/audit-logs/"+strconv.Itoa(w.creds.OrgID), body, basic(w.creds.OrgKey, w.creds.OrgSecret))
 }
 

@@ -3,6 +3,7 @@ package amplitudefake
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -138,9 +139,7 @@ func (c *call) write(w http.ResponseWriter) {
 	if c.half {
 		body = body[:len(body)/2]
 	}
-	for k, v := range c.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), c.header)
 	w.WriteHeader(c.status)
 	_, _ = w.Write(body)
 }

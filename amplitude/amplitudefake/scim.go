@@ -331,7 +331,8 @@ func (f *Fake) changeUser(c *call, m *member) {
 	if !c.json(&fields) {
 		return
 	}
-	change, ok := userChange{}, true
+	var change userChange
+	var ok bool
 	if raw, isPatch := fields["Operations"]; isPatch && c.r.Method == http.MethodPatch {
 		var ops []struct {
 			Op, Path string

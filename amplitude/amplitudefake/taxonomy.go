@@ -183,11 +183,13 @@ func (f *Fake) oneEvent(c *call) {
 		c.fail(http.StatusMethodNotAllowed, "", "method not allowed")
 		return
 	}
-	values, ok := url.Values{}, true
+	values := url.Values{}
 	if c.r.Method == http.MethodPut {
-		if values, ok = c.form(); !ok {
+		sent, ok := c.form()
+		if !ok {
 			return
 		}
+		values = sent
 	}
 	rename := values.Get("new_event_type")
 	switch {

@@ -208,7 +208,7 @@ type Handover struct {
 type Unlisted string
 
 // What is made of unlistable kinds. UnlistedByUse, the zero value, means a note
-// for pending members and those without a login in 90 days, else a task.
+// for pending members, who can own nothing, else a task.
 const (
 	UnlistedByUse Unlisted = ""
 	UnlistedTask  Unlisted = "task"
@@ -230,17 +230,14 @@ const (
 // Verify says when a removal is looked at again after the first look, which is
 // always at once.
 type Verify struct {
-	After []time.Duration `yaml:"after"` // ascending, from the removal; default 5m, 15m, 30m
+	After  []time.Duration `yaml:"after"`  // ascending, from the removal; default 5m, 15m, 30m
+	Gather time.Duration   `yaml:"gather"` // how long the first look waits, so that removals share it; incidents do not; default 20s
 }
 
-// Brake stops a mass removal. It is engaged by more than Count cases, or cases
-// of more than Percent of the members, within Window; a limit of 0 is off, and
-// with both off there is no brake.
+// Brake gives people time to notice a mistake before anything is changed.
+// Incidents do not wait.
 type Brake struct {
-	Count   int           `yaml:"count"`   // default 25
-	Percent int           `yaml:"percent"` // 0 to 100; default 10
-	Window  time.Duration `yaml:"window"`  // default 1h
-	Settle  time.Duration `yaml:"settle"`  // how long a case waits before its first outward change; default 2m; 0: not at all
+	Settle time.Duration `yaml:"settle"` // how long a case waits before its first outward change; default 2m; 0: not at all
 }
 
 // Protect names who is never removed without a person saying so.
@@ -263,7 +260,7 @@ const (
 	RoleViewer   Role = "viewer"   // reads
 	RoleOperator Role = "operator" // opens, holds, retries and resolves cases, does tasks
 	RoleApprover Role = "approver" // approves
-	RoleAdmin    Role = "admin"    // everything, and alone: overrides guards, releases the brake, pauses
+	RoleAdmin    Role = "admin"    // everything, and alone: pauses, and makes tokens
 )
 
 // Operator is a person or a program that calls the operator API.
@@ -298,8 +295,8 @@ func Default() *Config {
 		Database:    Database{Path: "offramp.db"},
 		Access:      Access{Grace: 5 * time.Minute},
 		Handover:    Handover{Deadline: 72 * time.Hour},
-		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}},
-		Brake:       Brake{Count: 25, Percent: 10, Window: time.Hour, Settle: 2 * time.Minute},
+		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second},
+		Brake:       Brake{Settle: 2 * time.Minute},
 		Log:         Log{Level: "info", Format: JSON},
 	}
 }

@@ -381,9 +381,8 @@ func (v *validator) rules() {
 		last = after
 	}
 	b := v.c.Brake
-	v.require(b.Count >= 0, "write the number of cases that is still normal, or 0 for no such limit", "brake.count")
-	v.require(b.Percent >= 0 && b.Percent <= 100, "write 1 to 100, or 0 for no such limit", "brake.percent")
-	v.require(b.Window > 0 || b.Count == 0 && b.Percent == 0, "write a duration above zero, such as 1h", "brake.window")
+	gather := v.c.Verify.Gather
+	v.require(gather >= 0 && gather <= time.Hour, "write a duration from 0s to 1h", "verify.gather")
 	v.require(b.Settle >= 0 && b.Settle <= 24*time.Hour, "write a duration from 0s to 24h", "brake.settle")
 
 	v.strings(v.c.Protect.People, isAddress, "write an e-mail address", "protect.people")

@@ -29,7 +29,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/tasks/task-1/decline", "operator admin"},
 		{"GET", "/tokens?connection=okta", "viewer operator approver admin"},
 		{"POST", "/tokens", "admin"},
-		{"DELETE", "/tokens/token-1", "admin"},
+		{"DELETE", "/tokens/token-1?connection=okta", "admin"},
 		{"GET", "/pause", "viewer operator approver admin"},
 		{"PUT", "/pause", "admin"},
 		{"DELETE", "/pause", "admin"},

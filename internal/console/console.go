@@ -36,7 +36,7 @@ type Store interface {
 	Paused(ctx context.Context) (*offboard.Pause, error)
 	Tokens(ctx context.Context, connection string) ([]offboard.Token, error)
 	NewToken(ctx context.Context, connection string, lifetime time.Duration) (id, secret string, err error)
-	RevokeToken(ctx context.Context, id string) error
+	RevokeToken(ctx context.Context, connection, id string) error
 }
 
 // Role is what an operator may do. Every role may read.

@@ -207,9 +207,11 @@ func TestTokensAndThePauseAreForAdmins(t *testing.T) {
 	if got := d.want(200, `"live":true`, "viewer", "GET", "/api/v1/tokens?connection=okta", ""); strings.Contains(got, "told once") {
 		t.Error("the secret is told twice")
 	}
-	d.want(204, "", "admin", "DELETE", "/api/v1/tokens/token-1", "")
+	d.want(422, "the connection has to be", "admin", "DELETE", "/api/v1/tokens/token-1", "")
+	d.want(404, "no such record", "admin", "DELETE", "/api/v1/tokens/token-1?connection=entra", "")
+	d.want(204, "", "admin", "DELETE", "/api/v1/tokens/token-1?connection=okta", "")
 	d.want(200, `"live":false`, "viewer", "GET", "/api/v1/tokens?connection=okta", "")
-	d.want(404, "no such record", "admin", "DELETE", "/api/v1/tokens/token-9", "")
+	d.want(404, "no such record", "admin", "DELETE", "/api/v1/tokens/token-9?connection=okta", "")
 
 	d.want(200, `{"paused":false}`, "viewer", "GET", "/api/v1/pause", "")
 	d.want(422, "say why", "admin", "PUT", "/api/v1/pause", "")

@@ -232,7 +232,14 @@ func (c *Console) revokeToken(r *http.Request, by Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := c.opts.Store.RevokeToken(r.Context(), id); err != nil {
+	q, err := query(r, "connection")
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := c.connection(q.Get("connection")); err != nil {
+		return 0, nil, err
+	}
+	if err := c.opts.Store.RevokeToken(r.Context(), q.Get("connection"), id); err != nil {
 		return 0, nil, err
 	}
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "token revoke"), zap.String("token", id))

@@ -18,7 +18,7 @@ const maxCallback = 64 << 10
 // only credential; whether it never was, was used, has expired, or belongs to a
 // case that has ended is told to nobody.
 func (c *Console) hookRouter() http.Handler {
-	m := mux.NewRouter()
+	m := mux.NewRouter().SkipClean(true) // a redirect would lose the body
 	m.HandleFunc("/hooks/{receipt}", c.callback).Methods(http.MethodPost)
 	m.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)

@@ -254,9 +254,9 @@ func (m *memory) NewToken(_ context.Context, connection string, lifetime time.Du
 	return t.ID, "told once", nil
 }
 
-func (m *memory) RevokeToken(_ context.Context, id string) error {
+func (m *memory) RevokeToken(_ context.Context, connection, id string) error {
 	for i := range m.tokens {
-		if m.tokens[i].ID == id {
+		if m.tokens[i].ID == id && m.tokens[i].Connection == connection {
 			m.tokens[i].Revoked = m.now()
 			return nil
 		}

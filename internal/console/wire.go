@@ -253,7 +253,7 @@ type Pause struct {
 type CaseCount struct {
 	Plan   offboard.PlanName `json:"plan"`
 	State  offboard.State    `json:"state"`
-	Number int               `json:"number"`
+	Count  int               `json:"count"`
 	Oldest time.Time         `json:"oldest,omitzero"`
 }
 

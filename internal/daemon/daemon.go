@@ -27,7 +27,6 @@ import (
 
 // Tempo is what the demo shortens. Zero fields take the values of real life.
 type Tempo struct {
-	Gather    time.Duration // how long a first look waits to be shared; 0: 20 s
 	Tolerance time.Duration // how long a list may lag; 0: 3 min
 	Backoff   time.Duration // first pause after a failure; 0: 5 s
 	Overlap   time.Duration // of old and new credentials; 0: 72 h
@@ -166,6 +165,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(fmt.Errorf("admin listen: %w", err), public.Close())
 	}
+	return d.runOn(ctx, public, admin)
+}
+
+// runOn is Run on listeners that are open; it does not close the database.
+func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	if d.opts.Listening != nil {
 		d.opts.Listening(public.Addr(), admin.Addr())
 	}
@@ -175,7 +179,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	all.Go(func() error { return d.serve(ctx, public, d.public, d.cfg.TLS) })
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
-	err = all.Wait()
+	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err
 }
@@ -230,5 +234,7 @@ func (d *Daemon) callback(body []byte) (console.Answer, error) {
 	if err != nil || receipt == nil {
 		return nil, err
 	}
-	return func(f offboard.File, key string) (offboard.Update, error) { return runner.Answer(f, key, *receipt), nil }, nil
+	return func(f offboard.File, key string) (offboard.Update, error) {
+		return runner.Answer(f, key, *receipt), nil
+	}, nil
 }

@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"offramp/internal/config"
 	"offramp/internal/console"
@@ -57,7 +57,8 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 	list = append(list, offboard.Conditional{Policy: builtIn})
 	ps, errs := offboard.NewPolicies(list)
 	var problems config.Problems
-	for i, err := range errs {
+	for _, i := range slices.Sorted(maps.Keys(errs)) {
+		err := errs[i]
 		problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].when", i), err.Error()))
 	}
 	return ps, problems
@@ -194,4 +195,3 @@ func (c *clients) allow(connection string, r *http.Request) error {
 func within(list []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
 }
-

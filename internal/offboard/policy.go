@@ -49,15 +49,17 @@ const (
 // Unlisted says what happens about kinds of content that no API can list.
 type Unlisted string
 
-// What happens about unlistable kinds. The zero value means a task.
+// What happens about unlistable kinds. The zero value means by use: a note for
+// pending members, who can own nothing, else a task.
 const (
-	UnlistedTask Unlisted = "task"
-	UnlistedNote Unlisted = "note"
+	UnlistedByUse Unlisted = ""
+	UnlistedTask  Unlisted = "task"
+	UnlistedNote  Unlisted = "note"
 )
 
 // Fallback is the built-in policy: a leaver with one approval.
 func Fallback() Policy {
-	return Policy{Name: "built-in", Plan: Leaver, Approvals: 1, Unlisted: UnlistedTask, Contain: ContainWhenWaiting}
+	return Policy{Name: "built-in", Plan: Leaver, Approvals: 1, Contain: ContainWhenWaiting}
 }
 
 // AtDeadline resolves the deadline's outcome for a reason.
@@ -122,33 +124,33 @@ type compiled struct {
 	policy  Policy
 }
 
-// NewPolicies compiles the conditions. Every condition that does not compile
-// is told, by the policy's name.
-func NewPolicies(list []Conditional) (*Policies, []error) {
+// NewPolicies compiles the conditions. Every one that does not compile is told,
+// by its place in the list; -1 is no place.
+func NewPolicies(list []Conditional) (*Policies, map[int]error) {
 	env, err := cel.NewEnv(
 		cel.Variable("person", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("event", cel.MapType(cel.StringType, cel.StringType)),
 	)
 	if err != nil {
-		return nil, []error{fmt.Errorf("build the policy environment: %w", err)}
+		return nil, map[int]error{-1: fmt.Errorf("build the policy environment: %w", err)}
 	}
 	ps := &Policies{}
-	var problems []error
-	for _, c := range list {
+	problems := map[int]error{}
+	for i, c := range list {
 		r := compiled{policy: c.Policy}
 		if c.When != "" {
 			ast, issues := env.Compile(c.When)
 			if issues.Err() != nil {
-				problems = append(problems, fmt.Errorf("policy %q: %w", c.Policy.Name, issues.Err()))
+				problems[i] = fmt.Errorf("policy %q: %w", c.Policy.Name, issues.Err())
 				continue
 			}
 			if ast.OutputType() != cel.BoolType {
-				problems = append(problems, fmt.Errorf("policy %q: `when` gives %s, not true or false", c.Policy.Name, ast.OutputType()))
+				problems[i] = fmt.Errorf("policy %q: `when` gives %s, not true or false", c.Policy.Name, ast.OutputType())
 				continue
 			}
 			r.program, err = env.Program(ast, cel.CostLimit(100_000))
 			if err != nil {
-				problems = append(problems, fmt.Errorf("policy %q: %w", c.Policy.Name, err))
+				problems[i] = fmt.Errorf("policy %q: %w", c.Policy.Name, err)
 				continue
 			}
 		}

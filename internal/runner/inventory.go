@@ -100,10 +100,10 @@ func (a *attempt) unlisted() offboard.Unlisted {
 	for _, s := range a.found().Seats {
 		pending = pending || s.Sighting.Pending
 	}
-	if a.opts.Unlisted != nil {
-		return a.opts.Unlisted(a.file.Person, a.file.Case.Policy, pending)
+	if u := a.file.Case.Policy.Unlisted; u != offboard.UnlistedByUse {
+		return u
 	}
-	if a.file.Case.Policy.Unlisted == offboard.UnlistedNote || pending {
+	if pending {
 		return offboard.UnlistedNote
 	}
 	return offboard.UnlistedTask

@@ -69,12 +69,11 @@ type Options struct {
 	Rotators      []transfer.Rotator
 	Manual        Manual // required
 	Credentials   func(p offboard.Person) []Credential
-	Verify        []time.Duration // looks after the first one, ascending, from the removal
-	Gather        time.Duration   // how long the first look waits for others to share it; incidents do not
-	Tolerance     time.Duration   // how long a list may lag behind a removal
-	Backoff       time.Duration   // first pause after a failure, doubled up to 5 minutes
-	Overlap       time.Duration   // how long an old credential lives beside its replacement
-	Unlisted      func(p offboard.Person, policy offboard.Policy, pending bool) offboard.Unlisted
+	Verify        []time.Duration  // looks after the first one, ascending, from the removal
+	Gather        time.Duration    // how long the first look waits for others to share it; incidents do not
+	Tolerance     time.Duration    // how long a list may lag behind a removal
+	Backoff       time.Duration    // first pause after a failure, doubled up to 5 minutes
+	Overlap       time.Duration    // how long an old credential lives beside its replacement
 	Now           func() time.Time // nil: time.Now
 	Log           *zap.Logger      // nil: silent
 	Metrics       prometheus.Registerer

@@ -130,8 +130,7 @@ func peopleListing(q offboard.PeopleQuery) *listing {
 	l.text("id = ?", q.ID)
 	l.text("user_name_key = ?", offboard.Fold(q.UserName))
 	if prefix := offboard.Fold(q.UserNamePrefix); prefix != "" {
-		// Keys are ordered byte by byte, and no text holds the byte 0xff: the
-		// largest code point ends the range.
+		// Keys are ordered byte by byte, so the largest code point ends the range.
 		l.and("user_name_key >= ? and user_name_key < ?", prefix, prefix+"\U0010ffff")
 	}
 	l.text("external_id = ?", q.ExternalID)

@@ -26,9 +26,9 @@ import (
 // Errors that callers tell apart.
 var (
 	ErrNotFound    = offboard.ErrNotFound
-	ErrFenced      = errors.New("another attempt has taken over")
-	ErrLeased      = errors.New("another attempt is at work")
-	ErrEnded       = errors.New("the case has ended")
+	ErrFenced      = offboard.ErrFenced
+	ErrLeased      = offboard.ErrLeased
+	ErrEnded       = offboard.ErrEnded
 	ErrUnavailable = offboard.ErrUnavailable
 	ErrLocked      = errors.New("another process uses this database file")
 )

@@ -15,24 +15,19 @@ import (
 // one and the new one while the provider is moved over.
 const liveTokens = 2
 
-// TokensError says that a connection has as many live tokens as it may have.
-type TokensError struct {
-	Connection string
-	Live       []offboard.Token // oldest first
-}
-
-// Error tells which token to revoke.
-func (e *TokensError) Error() string {
+// tooMany tells which token to revoke first.
+func tooMany(connection string, live []offboard.Token) error {
 	var names []string
-	for _, t := range e.Live {
+	for _, t := range live {
 		names = append(names, fmt.Sprintf("%s of %s", t.ID, t.Created.Format(time.DateOnly)))
 	}
-	return fmt.Sprintf("connection %q has %d live tokens (%s): revoke the one that is no longer used first",
-		e.Connection, len(e.Live), strings.Join(names, ", "))
+	return &offboard.RefusedError{Because: fmt.Sprintf("connection %q has %d live tokens already (%s): "+
+		"revoke the one that is no longer used first", connection, len(live), strings.Join(names, ", "))}
 }
 
 // NewToken makes a bearer token of a connection and returns its secret, which
-// is stored nowhere. A ttl of 0 never ends. *TokensError: two are live.
+// is stored nowhere. A ttl of 0 never ends.
+// *offboard.RefusedError: two are live.
 func (s *Store) NewToken(ctx context.Context, connection string, ttl time.Duration) (id, secret string, err error) {
 	id, secret = newID(), NewSecret()
 	err = s.transact(ctx, func(t *tx) error {
@@ -43,17 +38,17 @@ func (s *Store) NewToken(ctx context.Context, connection string, ttl time.Durati
 		if err != nil {
 			return fmt.Errorf("read tokens: %w", err)
 		}
-		full := &TokensError{Connection: connection}
+		var live []offboard.Token
 		for _, r := range rows {
 			if r.ID == id {
 				return nil // the first attempt did commit
 			}
 			if token := tokenOf(r); token.Live(t.now) {
-				full.Live = append(full.Live, token)
+				live = append(live, token)
 			}
 		}
-		if len(full.Live) >= liveTokens {
-			return full
+		if len(live) >= liveTokens {
+			return tooMany(connection, live)
 		}
 		row := db.InsertTokenParams{ID: id, Connection: connection, Hash: secretHash(secret), CreatedAt: millis(t.now)}
 		if ttl > 0 {

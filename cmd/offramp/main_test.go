@@ -1,0 +1,19 @@
+package main_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"offramp/internal/cli"
+)
+
+// TestMain lets tests run the real command: with OFFRAMP_TEST_MAIN set, this
+// binary is offramp. Scripts have it as offramp in their path.
+func TestMain(m *testing.M) {
+	if os.Getenv("OFFRAMP_TEST_MAIN") != "" {
+		os.Exit(cli.Main(os.Args[1:]))
+	}
+	testscript.Main(m, map[string]func(){"offramp": func() { os.Exit(cli.Main(os.Args[1:])) }})
+}

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"offramp/internal/console"
+	"offramp/internal/offboard"
+)
+
+func casesCommand(env Env) *cobra.Command {
+	o := &operate{env: env}
+	return o.flags(group("cases", "Look at cases and decide about them",
+		casesList(o), casesShow(o), casesOpen(o), casesApprove(o),
+		casesBecause(o, "hold", "Stop a case until it is released"),
+		casesBecause(o, "release", "Let a held case go on"),
+		casesBecause(o, "cancel", "End a case without a removal, before the removal begins"),
+		casesBecause(o, "retry", "Try the step at hand again, now"),
+		casesBecause(o, "expedite", "Begin now instead of at the case's time"),
+		casesResolve(o),
+	))
+}
+
+func casesList(o *operate) *cobra.Command {
+	var state, plan, connection, person, batch string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List cases, newest first", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.client(cmd)
+			if err != nil {
+				return err
+			}
+			if limit < 1 {
+				return usage(cmd, "--limit is at least 1")
+			}
+			q := url.Values{}
+			for key, value := range map[string]string{
+				"state": state, "plan": plan, "connection": connection, "address": person, "batch": batch,
+			} {
+				if value != "" {
+					q.Set(key, value)
+				}
+			}
+			all := console.CaseList{Cases: []console.Case{}}
+			for len(all.Cases) < limit {
+				q.Set("limit", strconv.Itoa(min(limit-len(all.Cases), 1000)))
+				var page console.CaseList
+				if err := c.call(cmd.Context(), http.MethodGet, "cases", q, nil, &page); err != nil {
+					return err
+				}
+				all.Cases, all.Next = append(all.Cases, page.Cases...), page.Next
+				if page.Next == "" {
+					break
+				}
+				q.Set("before", page.Next)
+			}
+			if o.output == "json" {
+				return printJSON(o.env.Stdout, all)
+			}
+			return o.listCases(all)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&state, "state", "", "only cases in this state: "+list(offboard.States()))
+	f.StringVar(&plan, "plan", "", "only cases of this plan: "+list(offboard.Plans()))
+	f.StringVar(&connection, "connection", "", "only cases of this connection")
+	f.StringVar(&person, "person", "", "only cases of the seat with this address")
+	f.StringVar(&batch, "batch", "", "only cases of this mass change")
+	f.IntVar(&limit, "limit", 50, "how many at most")
+	return cmd
+}
+
+func (o *operate) listCases(all console.CaseList) error {
+	var rows [][]string
+	for _, k := range all.Cases {
+		rows = append(rows, []string{k.ID, k.Address, string(k.Plan), stands(k), due(k.Due, k.Overdue, o.env.Now())})
+	}
+	if err := table(o.env.Stdout, 1, []string{"CASE", "ADDRESS", "PLAN", "STATE", "DUE"}, rows); err != nil {
+		return err
+	}
+	if all.Next != "" {
+		_, _ = fmt.Fprintln(o.env.Stderr, "There are more; see --limit.")
+	}
+	return nil
+}
+
+// stands is a case's state in few words.
+func stands(k console.Case) string {
+	switch {
+	case k.Cancelling:
+		return "cancelling"
+	case k.Outcome != "":
+		return words(k.Outcome)
+	case k.State == offboard.StateWaiting && k.Waiting != "":
+		return "waits: " + words(k.Waiting)
+	}
+	return words(k.State)
+}
+
+// due is when something has to be finished, empty once it ended.
+func due(t time.Time, overdue bool, now time.Time) string {
+	switch {
+	case overdue:
+		return span(now.Sub(t)) + " late"
+	case t.IsZero() || t.Before(now):
+		return ""
+	}
+	return relative(t, now)
+}
+
+func list[T ~string](of []T) string {
+	var out []string
+	for _, v := range of {
+		out = append(out, string(v))
+	}
+	return strings.Join(out, ", ")
+}
+
+func casesOpen(o *operate) *cobra.Command {
+	var in console.OpenRequest
+	var reason string
+	cmd := &cobra.Command{
+		Use: "open --person ADDRESS --reason REASON", Short: "Open a case, or make the live one more urgent", Args: noArgs,
+		Long: "Open a case on your word, whatever the identity provider says. The person is not entitled to a seat until the\n" +
+			"case is cancelled. With --reason security_incident the removal comes first.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			known := false
+			if in.Reason, known = offboard.KnownReason(reason); !known {
+				return usage(cmd, "--reason is one of %s", list(offboard.Reasons()))
+			}
+			if in.Person == "" {
+				return usage(cmd, "say who leaves with --person")
+			}
+			c, err := o.client(cmd)
+			if err != nil {
+				return err
+			}
+			var k console.Case
+			if err := c.call(cmd.Context(), http.MethodPost, "cases", nil, in, &k); err != nil {
+				return err
+			}
+			return o.decided("opened", k)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&in.Person, "person", "", "user name or address of who leaves")
+	f.StringVar(&in.Connection, "connection", "", "the connection, where several people hold the address")
+	f.StringVar(&reason, "reason", "", "one of "+list(offboard.Reasons()))
+	f.StringVar(&in.Ticket, "ticket", "", "ticket")
+	return cmd
+}
+
+// decided prints what a decision about a case came to.
+func (o *operate) decided(what string, k console.Case) error {
+	if o.output == "json" {
+		return printJSON(o.env.Stdout, k)
+	}
+	_, err := fmt.Fprintf(o.env.Stdout, "%s: case %s, %s, plan %s, %s\n", what, k.ID, plain(k.Address), k.Plan, stands(k))
+	return err
+}

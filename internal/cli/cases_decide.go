@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"offramp/internal/console"
+	"offramp/internal/offboard"
+)
+
+// decide sends a decision about one case and prints the case as it is then.
+func (o *operate) decide(cmd *cobra.Command, id, action, what string, in any) error {
+	c, err := o.client(cmd)
+	if err != nil {
+		return err
+	}
+	var k console.Case
+	if err := c.call(cmd.Context(), http.MethodPost, "cases/"+url.PathEscape(id)+"/"+action, nil, in, &k); err != nil {
+		return err
+	}
+	return o.decided(what, k)
+}
+
+func casesApprove(o *operate) *cobra.Command {
+	var in console.ApproveRequest
+	cmd := &cobra.Command{
+		Use: "approve CASE", Short: "Approve the removal, in your own name", Args: oneID("case"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.decide(cmd, args[0], "approve", "approved", in)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&in.Role, "role", "", "in what role, such as manager or security")
+	f.StringVar(&in.Ticket, "ticket", "", "ticket")
+	f.StringVar(&in.Note, "note", "", "what an auditor should know")
+	return cmd
+}
+
+// casesBecause is a decision that takes no more than a reason.
+func casesBecause(o *operate, action, short string) *cobra.Command {
+	var in console.BecauseRequest
+	cmd := &cobra.Command{
+		Use: action + " CASE", Short: short, Args: oneID("case"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.decide(cmd, args[0], action, "done", in)
+		},
+	}
+	cmd.Flags().StringVar(&in.Because, "because", "", "why, for the timeline")
+	return cmd
+}
+
+func casesResolve(o *operate) *cobra.Command {
+	var in console.ResolveRequest
+	var files []string
+	cmd := &cobra.Command{
+		Use: "resolve CASE --because TEXT", Short: "Close a case that needs attention, on your word", Args: oneID("case"),
+		Long: "Close a case that needs attention, on your word. Of an attached file the name and the SHA-256 are recorded; the\n" +
+			"file itself stays where it is.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.Because == "" {
+				return usage(cmd, "say why with --because: it is what an auditor will read")
+			}
+			in.Attachments = nil
+			for _, name := range files {
+				sum, err := fileHash(name)
+				if err != nil {
+					return usage(cmd, "attach: %s", err)
+				}
+				in.Attachments = append(in.Attachments, offboard.Attachment{Name: filepath.Base(name), SHA256: sum})
+			}
+			return o.decide(cmd, args[0], "resolve", "resolved", in)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&in.Because, "because", "", "what was done, or why nothing has to be")
+	f.StringArrayVar(&files, "attach", nil, "a file that backs it; may be given several times")
+	return cmd
+}
+
+// fileHash is the SHA-256 of a file in hexadecimal.
+func fileHash(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // only read
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

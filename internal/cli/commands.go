@@ -1,0 +1,20 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands lists the constructors of every command, in the order of the help.
+// A new command is named here and nowhere else.
+func commands() []func(Env) *cobra.Command {
+	return []func(Env) *cobra.Command{
+		serveCommand,
+		simulateCommand,
+		configCommand,
+		casesCommand,
+		tasksCommand,
+		tokenCommand,
+		pauseCommand,
+		resumeCommand,
+		statusCommand,
+		versionCommand,
+	}
+}

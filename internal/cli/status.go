@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"offramp/internal/console"
+)
+
+func statusCommand(env Env) *cobra.Command {
+	o := &operate{env: env}
+	return o.flags(&cobra.Command{
+		Use: "status", Short: "Show mode, pause, and what waits", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.client(cmd)
+			if err != nil {
+				return err
+			}
+			var s console.Status
+			if err := c.call(cmd.Context(), http.MethodGet, "status", nil, nil, &s); err != nil {
+				return err
+			}
+			if o.output == "json" {
+				return printJSON(o.env.Stdout, s)
+			}
+			now := o.env.Now()
+			o.facts([][2]string{
+				{"Version", s.Version},
+				{"Mode", s.Mode},
+				{"Paused", o.pauseWords(s.Pause)},
+				{"Overdue", fmt.Sprintf("%d cases, %d tasks", s.CasesOverdue, s.TasksOverdue)},
+			})
+			var rows [][]string
+			for _, n := range s.Cases {
+				rows = append(rows, []string{string(n.Plan), words(n.State), strconv.Itoa(n.Count), relative(n.Oldest, now)})
+			}
+			return o.section("Live cases", 1, []string{"PLAN", "STATE", "COUNT", "OLDEST"}, rows)
+		},
+	})
+}
+
+func (o *operate) pauseWords(p console.Pause) string {
+	if !p.Paused {
+		return "no"
+	}
+	return "by " + p.By + " since " + clock(p.At, o.env.Now()) + ": " + p.Why
+}

@@ -1,0 +1,85 @@
+package runner_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+	"offramp/internal/runner"
+)
+
+func shares() []string {
+	return []string{string(amplitude.ShareEmergency), string(amplitude.ShareRemove), string(amplitude.ShareVerify), string(amplitude.ShareOther)}
+}
+
+// TestNoMinuteHoldsMoreThanTheRate asks in every order and at every pace.
+func TestNoMinuteHoldsMoreThanTheRate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.IntRange(21, 90).Draw(t, "rate")
+		now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+		m := offboard.Meter{Asked: map[string]time.Time{}}
+		var all []offboard.Use
+		for range rapid.IntRange(1, 600).Draw(t, "requests") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "pause")) * time.Millisecond)
+			share := rapid.SampledFrom(shares()).Draw(t, "share")
+			for len(m.Uses) > 0 && !m.Uses[0].At.After(now.Add(-time.Minute)) {
+				m.Uses = m.Uses[1:]
+			}
+			ok, wait := runner.Allot(m, share, rate, now)
+			if !ok {
+				if wait <= 0 {
+					t.Fatalf("refused without a time to come back")
+				}
+				m.Asked[share] = now
+				continue
+			}
+			use := offboard.Use{Share: share, At: now}
+			m.Uses, all = append(m.Uses, use), append(all, use)
+		}
+		for i, first := range all {
+			n, ordinary := 0, 0
+			for _, u := range all[i:] {
+				if u.At.Sub(first.At) >= time.Minute {
+					break
+				}
+				n++
+				if u.Share != string(amplitude.ShareEmergency) {
+					ordinary++
+				}
+			}
+			if n > rate || ordinary > rate-20 {
+				t.Fatalf("%d requests (%d ordinary) within a minute at a rate of %d", n, ordinary, rate)
+			}
+		}
+	})
+}
+
+func TestBudgetShares(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	used := func(n int, share amplitude.Share) (out []offboard.Use) {
+		for range n {
+			out = append(out, offboard.Use{Share: string(share), At: now.Add(-30 * time.Second)})
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		meter offboard.Meter
+		share amplitude.Share
+		want  bool
+	}{
+		"removals use what nobody else asks for":       {offboard.Meter{Uses: used(35, amplitude.ShareRemove)}, amplitude.ShareRemove, true},
+		"removals leave what verification waits for":   {offboard.Meter{Uses: used(35, amplitude.ShareRemove), Asked: map[string]time.Time{"verify": now}}, amplitude.ShareRemove, false},
+		"verification gets its own while removals run": {offboard.Meter{Uses: used(35, amplitude.ShareRemove)}, amplitude.ShareVerify, true},
+		"nobody ordinary touches the reserve":          {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareVerify, false},
+		"an incident takes the reserve":                {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareEmergency, true},
+		"nobody passes the rate":                       {offboard.Meter{Uses: used(60, amplitude.ShareEmergency)}, amplitude.ShareEmergency, false},
+		"a 429 stops everybody":                        {offboard.Meter{Throttled: now.Add(time.Second)}, amplitude.ShareEmergency, false},
+	} {
+		if got, _ := runner.Allot(tc.meter, string(tc.share), 60, now); got != tc.want {
+			t.Errorf("%s: allowed %v", name, got)
+		}
+	}
+}
