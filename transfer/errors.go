@@ -18,6 +18,8 @@ var (
 	ErrInvalid = errors.New("incomplete request")
 	// ErrUnhandled means that the hook was asked for a kind which it does not take.
 	ErrUnhandled = errors.New("the hook does not take this kind")
+	// ErrHookFailed means that a hook called back to say that it could not do what it had accepted.
+	ErrHookFailed = errors.New("the hook could not do it")
 	// ErrRefusedAddress means that a hook's host resolved to an address that hooks must not reach.
 	ErrRefusedAddress = errors.New("refused address")
 )

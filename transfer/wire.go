@@ -110,7 +110,7 @@ func ParseCallback(hook string, at time.Time, body []byte) (Receipt, error) {
 		return Receipt{}, &Error{Hook: hook, Op: opReceipt, Detail: err.Error(), Err: err}
 	}
 	if a.State == "failed" {
-		return Receipt{}, &Error{Hook: hook, Op: opReceipt, Detail: reason("the hook could not do it", a.Detail)}
+		return Receipt{}, &Error{Hook: hook, Op: opReceipt, Detail: reason("the hook could not do it", a.Detail), Err: ErrHookFailed}
 	}
 	r, err := a.receipt(hook, at)
 	if err != nil {

@@ -98,7 +98,7 @@ policies:
   - {name: quick, when: 'person.department == "quick"', approvals: 0, unlisted: note}
   - {name: careful, approvals: 1, unlisted: task}
 brake: {settle: 0s}
-verify: {after: [1s, 2s], gather: 1s}
+verify: {after: [2s], gather: 1s}
 operators:
   - {name: lead@example.com, token: {file: op}, roles: [admin]}
 log: {level: info, format: json}
@@ -225,6 +225,7 @@ func TestCrash(t *testing.T) {
 }
 
 func crashRound(t *testing.T, b *bridge, people, kills int, seed int64) {
+	t.Helper()
 	chance := rand.New(rand.NewPCG(uint64(seed), 42)) //nolint:gosec // chance that can be repeated
 	b.start()
 	heir := b.hire("heir@example.com", "careful", "")

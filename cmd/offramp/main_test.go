@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -14,6 +15,10 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("OFFRAMP_TEST_MAIN") != "" {
 		os.Exit(cli.Main(os.Args[1:]))
+	}
+	// The tests mostly wait for other processes: they may do so side by side.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"offramp": func() { os.Exit(cli.Main(os.Args[1:])) }})
 }

@@ -23,6 +23,7 @@ import (
 	"offramp/internal/runner"
 	"offramp/internal/store"
 	"offramp/scim"
+	"offramp/transfer"
 )
 
 // Tempo is what the demo shortens. Zero fields take the values of real life.
@@ -228,13 +229,17 @@ func (d *Daemon) load(ctx context.Context) (console.Load, error) {
 	return l, nil
 }
 
-// callback reads what a hook says under its one-time address.
+// callback reads what a hook says under its one-time address. A hook that is
+// still at work changes nothing and may come back.
 func (d *Daemon) callback(body []byte) (console.Answer, error) {
-	receipt, err := parseReceipt(body)
-	if err != nil || receipt == nil {
+	receipt, err := transfer.ParseCallback("hook", time.Now(), body)
+	if errors.Is(err, transfer.ErrHookFailed) {
+		return func(f offboard.File, key string) (offboard.Update, error) {
+			return runner.Failed(f, key, err.Error()), nil
+		}, nil
+	}
+	if err != nil || receipt.State == transfer.StateAccepted {
 		return nil, err
 	}
-	return func(f offboard.File, key string) (offboard.Update, error) {
-		return runner.Answer(f, key, *receipt), nil
-	}, nil
+	return func(f offboard.File, key string) (offboard.Update, error) { return runner.Answer(f, key, receipt), nil }, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"offramp/internal/config"
 	"offramp/internal/offboard"
@@ -157,15 +156,4 @@ func (d *Daemon) reach() func(string) []string {
 		byName[c.Name] = c.Organizations
 	}
 	return func(connection string) []string { return byName[connection] }
-}
-
-func parseReceipt(body []byte) (*transfer.Receipt, error) {
-	r, err := transfer.ParseCallback("hook", time.Now(), body)
-	if err != nil {
-		return nil, err
-	}
-	if r.State == transfer.StateAccepted {
-		return nil, nil
-	}
-	return &r, nil
 }

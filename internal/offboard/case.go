@@ -287,8 +287,7 @@ type Update struct {
 	Effects   []Effect   // by Key: marked done
 	Rotations []Rotation // by ID
 	Timeline  []Entry
-	Evidence  json.RawMessage // the bundle, stored once
-	Plan      PlanName        // with Reason and Replace: a more urgent plan
+	Plan      PlanName // with Reason and Replace: a more urgent plan
 	Reason    Reason
 	Replace   []Step
 }

@@ -20,6 +20,18 @@ func Answer(f offboard.File, key string, receipt transfer.Receipt) offboard.Upda
 	return u
 }
 
+// Failed is what a hook's late word that it could not do it changes: a person
+// has to look, and a retry asks the hook again.
+func Failed(f offboard.File, key, sentence string) offboard.Update {
+	text := "a hook could not do " + f.Effect(key).Object + ": " + sentence
+	u := offboard.Update{Timeline: []offboard.Entry{{Actor: "hook", Kind: "receipt", Text: text}}}
+	if f.Case.State.CanBecome(offboard.StateNeedsAttention) {
+		none := offboard.WaitNothing
+		u.State, u.Waiting, u.Note = offboard.StateNeedsAttention, &none, &text
+	}
+	return u
+}
+
 type callbackKey struct{}
 
 // CallbackSecret is the one-time secret under which the hook that is called

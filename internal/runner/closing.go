@@ -101,33 +101,9 @@ func notify(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 	return outcome{result: res, say: fmt.Sprintf("notify: %d messages recorded", len(res.Messages))}, nil
 }
 
-// bundle is the evidence of one case.
-type bundle struct {
-	Format    string              `json:"format"`
-	Made      time.Time           `json:"made"`
-	Case      offboard.Case       `json:"case"`
-	Person    evidencePerson      `json:"person"`
-	Steps     []offboard.Step     `json:"steps"`
-	Assets    []offboard.Asset    `json:"assets"`
-	Tasks     []offboard.Task     `json:"tasks"`
-	Approvals []offboard.Approval `json:"approvals"`
-	Effects   []offboard.Effect   `json:"effects"`
-	Rotations []offboard.Rotation `json:"rotations"`
-	Timeline  []offboard.Entry    `json:"timeline"`
-}
-
-type evidencePerson struct {
-	ID         string `json:"id"`
-	Connection string `json:"connection"`
-	ExternalID string `json:"external_id"`
-	Address    string `json:"address"`
-	Name       string `json:"name"`
-}
-
-// archive writes the evidence bundle and closes the case.
-func archive(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
-	timeline, err := a.opts.Store.Timeline(ctx, a.file.Case.ID)
-	if err != nil {
+// archive closes the case; the store writes the evidence bundle with it.
+func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	if _, err := a.opts.Store.Timeline(ctx, a.file.Case.ID); err != nil {
 		return outcome{attention: err.Error()}, nil
 	}
 	f := a.file
@@ -139,15 +115,6 @@ func archive(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error)
 	case len(a.found().present()) == 0 && !a.anyRemoved():
 		out.end, out.note = offboard.OutcomeNoSeat, "no organization had a seat for the address"
 	}
-	b := bundle{
-		Format: "offramp-evidence/1", Made: a.now(), Case: f.Case, Steps: f.Steps, Assets: f.Assets, Tasks: f.Tasks,
-		Approvals: f.Approvals, Effects: f.Effects, Rotations: f.Rotations, Timeline: timeline,
-		Person: evidencePerson{
-			ID: f.Person.ID, Connection: f.Person.Connection, ExternalID: f.Person.ExternalID,
-			Address: f.Case.Address, Name: f.Person.Name(),
-		},
-	}
-	out.update.Evidence = encode(b)
 	return out, nil
 }
 

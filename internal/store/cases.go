@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -119,9 +120,18 @@ func (s *Store) Checkpoint(ctx context.Context, fence offboard.Fence, keep time.
 		if err := t.SaveCase(ctx, saved(row)); err != nil {
 			return fmt.Errorf("save case: %w", err)
 		}
-		f, err = s.file(ctx, t.Queries, row)
+		f, err = s.saved(ctx, t, row)
 		return err
 	})
+	return f, err
+}
+
+// saved reads a case after its update, and writes the evidence of one that ended.
+func (s *Store) saved(ctx context.Context, t *tx, row db.Case) (offboard.File, error) {
+	f, err := s.file(ctx, t.Queries, row)
+	if err == nil && row.ClosedAt != 0 {
+		err = t.evidence(ctx, f)
+	}
 	return f, err
 }
 
@@ -162,7 +172,7 @@ func (s *Store) act(ctx context.Context, t *tx, caseID string, decide func(offbo
 		}
 		row.Signal++
 	}
-	return s.file(ctx, t.Queries, row)
+	return s.saved(ctx, t, row)
 }
 
 // update applies u to the case's rows and to row, which the caller saves.
@@ -190,7 +200,9 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 			return err
 		}
 	}
-	for at, to := range map[*int64]time.Time{&row.DueAt: u.Due, &row.RemovedAt: u.Removed, &row.VerifiedAt: u.Verified} {
+	for at, to := range map[*int64]time.Time{
+		&row.DueAt: u.Due, &row.NotBefore: u.NotBefore, &row.RemovedAt: u.Removed, &row.VerifiedAt: u.Verified,
+	} {
 		if !to.IsZero() {
 			*at = millis(to)
 		}
@@ -268,14 +280,30 @@ func (t *tx) children(ctx context.Context, caseID string, u offboard.Update) err
 			return err
 		}
 	}
-	if u.Evidence != nil {
-		sum := sha256.Sum256(u.Evidence)
-		err := t.InsertEvidence(ctx, db.InsertEvidenceParams{
-			CaseID: caseID, Body: string(u.Evidence), Hash: hex.EncodeToString(sum[:]), At: t.now.UnixMilli(),
-		})
-		if err != nil {
-			return fmt.Errorf("save evidence: %w", err)
-		}
+	return nil
+}
+
+// evidence writes the bundle of a case that has just ended, whatever the
+// outcome, in the transaction that ends it.
+func (t *tx) evidence(ctx context.Context, f offboard.File) error {
+	rows, err := t.TimelineOf(ctx, f.Case.ID)
+	if err != nil {
+		return fmt.Errorf("read the timeline: %w", err)
+	}
+	entries, err := chain(f.Case.ID, rows)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(offboard.NewBundle(f, entries, t.now))
+	if err != nil {
+		return fmt.Errorf("encode the evidence: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	err = t.InsertEvidence(ctx, db.InsertEvidenceParams{
+		CaseID: f.Case.ID, Body: string(body), Hash: hex.EncodeToString(sum[:]), At: t.now.UnixMilli(),
+	})
+	if err != nil {
+		return fmt.Errorf("save the evidence: %w", err)
 	}
 	return nil
 }

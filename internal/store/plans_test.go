@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,7 +72,7 @@ func TestNoListingWalksTheTable(t *testing.T) {
 
 func explain(t *testing.T, s *Store, statement string, args []any) string {
 	t.Helper()
-	rows, err := s.read.QueryContext(context.Background(), "explain query plan "+statement, args...)
+	rows, err := s.read.QueryContext(t.Context(), "explain query plan "+statement, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

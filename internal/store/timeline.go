@@ -56,6 +56,11 @@ func (s *Store) Timeline(ctx context.Context, caseID string) ([]offboard.Entry, 
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline: %w", err)
 	}
+	return chain(caseID, rows)
+}
+
+// chain turns rows into entries and checks that each hash covers the one before.
+func chain(caseID string, rows []db.Timeline) ([]offboard.Entry, error) {
 	prev := ""
 	out := make([]offboard.Entry, 0, len(rows))
 	for i, r := range rows {
