@@ -25,7 +25,7 @@ const asHelper = "TRANSFER_HELPER"
 
 func TestMain(m *testing.M) {
 	if how, ok := os.LookupEnv(asHelper); ok {
-		os.Exit(helper(how))
+		syscall.Exit(helper(how)) // not os.Exit: the race detector would keep each command for a second
 	}
 	os.Exit(m.Run())
 }
@@ -75,7 +75,7 @@ func helper(how string) int {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	case "family", "orphan": // a child that holds a connection to the test, and the pipes, for as long as it lives
-		child := exec.CommandContext(context.Background(), os.Args[0]) //nolint:gosec // this binary
+		child := exec.CommandContext(context.Background(), os.Args[0]) // this binary
 		child.Env = []string{asHelper + "=linger", "CALL=" + os.Getenv("CALL")}
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr
 		ready, err := child.StdinPipe()
@@ -141,6 +141,7 @@ func commandThat(t *testing.T, how string, env map[string]string, change ...func
 
 func TestCommandPassesTheSuite(t *testing.T) {
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		box := t.TempDir()
 		c := commandThat(t, "once", map[string]string{"BOX": box, "TOKEN": "token-in-the-environment"})
 		return transfertest.Hook{
@@ -237,7 +238,7 @@ func TestNobodyOutlivesACommand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer listener.Close() //nolint:errcheck // a test's listener
+			defer listener.Close() // a test's listener
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			gone := make(chan error, 1)
@@ -247,7 +248,7 @@ func TestNobodyOutlivesACommand(t *testing.T) {
 					gone <- err
 					return
 				}
-				defer conn.Close() //nolint:errcheck // read to its end
+				defer conn.Close() // read to its end
 				if _, err := io.ReadFull(conn, make([]byte, len("alive\n"))); err != nil {
 					gone <- err
 					return
@@ -304,7 +305,7 @@ func TestCommandOptionsAreChecked(t *testing.T) {
 
 func TestFileSinkWritesForItsOwnerOnly(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory
+	if err := os.Chmod(dir, 0o700); err != nil { // a directory
 		t.Fatal(err)
 	}
 	sink, err := transfer.NewFileSink(dir)
@@ -318,7 +319,7 @@ func TestFileSinkWritesForItsOwnerOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := filepath.Join(dir, transfer.FileName(p.Credential))
-		got, err := os.ReadFile(name) //nolint:gosec // the sink's own file
+		got, err := os.ReadFile(name) // the sink's own file
 		if err != nil || string(got) != value.Reveal()+"\n" {
 			t.Fatalf("%q, %v", got, err)
 		}
@@ -346,7 +347,7 @@ func TestFileSinkWritesForItsOwnerOnly(t *testing.T) {
 		}
 	}
 	open := t.TempDir()
-	if err := os.Chmod(open, 0o777); err != nil { //nolint:gosec // what is refused
+	if err := os.Chmod(open, 0o777); err != nil { // what is refused
 		t.Fatal(err)
 	}
 	if _, err := transfer.NewFileSink(open); err == nil {

@@ -39,11 +39,12 @@ func TestTheDocumentedWebhookPassesTheSuite(t *testing.T) {
 	if err := os.WriteFile(source, []byte(fromDocs(t, "go")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source) //nolint:gosec // the page's own code
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source) // the page's own code
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		address, changes := startReceiver(t, binary)
 		return transfertest.Hook{
 			Transferrer: webhookTo(t, "http://"+address+"/handover"), Handover: eventHandover(), Effects: changes,
@@ -73,7 +74,7 @@ func startReceiver(t *testing.T, binary string) (address string, changes func() 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stdout.Close() })
-	cmd := exec.CommandContext(t.Context(), binary) //nolint:gosec // built from the page
+	cmd := exec.CommandContext(t.Context(), binary) // built from the page
 	cmd.Env = []string{"WEBHOOK_SECRET=" + signing, "LISTEN=127.0.0.1:0"}
 	cmd.Stdout = theirs
 	if err := cmd.Start(); err != nil {
@@ -113,7 +114,7 @@ func startReceiver(t *testing.T, binary string) (address string, changes func() 
 
 func TestTheDocumentedCommandPassesTheSuite(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "file-handover")
-	if err := os.WriteFile(script, []byte(fromDocs(t, "sh")), 0o700); err != nil { //nolint:gosec // it must be executable
+	if err := os.WriteFile(script, []byte(fromDocs(t, "sh")), 0o700); err != nil { // it must be executable
 		t.Fatal(err)
 	}
 	documented := func(t *testing.T, inbox string) *transfer.Command {
@@ -129,6 +130,7 @@ func TestTheDocumentedCommandPassesTheSuite(t *testing.T) {
 		return c
 	}
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		inbox := t.TempDir()
 		return transfertest.Hook{
 			Transferrer: documented(t, inbox), Handover: eventHandover(), Effects: func() int { return len(files(t, inbox)) },
@@ -139,7 +141,7 @@ func TestTheDocumentedCommandPassesTheSuite(t *testing.T) {
 	if _, err := documented(t, inbox).Transfer(t.Context(), eventHandover()); err != nil {
 		t.Fatal(err)
 	}
-	filed, err := os.ReadFile(filepath.Join(inbox, files(t, inbox)[0])) //nolint:gosec // the script's own file
+	filed, err := os.ReadFile(filepath.Join(inbox, files(t, inbox)[0])) // the script's own file
 	var message struct{ Successor transfer.Person }
 	if err != nil || json.Unmarshal(filed, &message) != nil || message.Successor.Email != "sam@example.com" {
 		t.Errorf("filed %s, %v", filed, err)

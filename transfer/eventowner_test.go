@@ -20,6 +20,7 @@ func newEventOwner(t *testing.T, events transfer.Events) *transfer.EventOwner {
 
 func TestEventOwnerPassesTheSuite(t *testing.T) {
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		events := newEvents("Checkout / Paid", "jo@example.com")
 		return transfertest.Hook{Transferrer: newEventOwner(t, events), Handover: eventHandover(), Effects: events.effects}
 	})
@@ -144,7 +145,8 @@ func (failingReader) Owner(context.Context, transfer.Asset) (string, bool, error
 }
 
 func TestTheTruthfulHookPassesTheSuite(t *testing.T) {
-	transfertest.Run(t, func(*testing.T) transfertest.Hook {
+	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		owners, h := transfertest.NewOwners(), eventHandover()
 		owners.Set(h.Asset, h.Leaver.Email)
 		return transfertest.Hook{Transferrer: owners, Handover: h, Effects: owners.Effects}

@@ -23,6 +23,7 @@ func newManual(t *testing.T) *transfer.Manual {
 
 func TestManualPassesTheSuite(t *testing.T) {
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		m := newManual(t)
 		return transfertest.Hook{Transferrer: m, Handover: eventHandover(), Rotator: m, Rotation: deploymentRotation()}
 	})

@@ -216,7 +216,7 @@ func (w *Webhook) post(ctx context.Context, op, key string, attempt int, message
 	if err != nil {
 		return Receipt{}, w.unreached(ctx, op, err)
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is written to it
+	defer res.Body.Close() // nothing is written to it
 	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
 		return Receipt{}, w.unreached(ctx, op, err)

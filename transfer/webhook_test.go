@@ -95,6 +95,7 @@ func serve(t *testing.T, h http.Handler) string {
 
 func TestWebhookPassesTheSuite(t *testing.T) {
 	transfertest.Run(t, func(t *testing.T) transfertest.Hook {
+		t.Helper()
 		rc := &receiver{}
 		w := webhookTo(t, serve(t, rc)+"/hook?token=in-the-url")
 		return transfertest.Hook{
@@ -250,7 +251,7 @@ func TestAHangingWebhookIsLeft(t *testing.T) {
 		"before the answer": func(http.ResponseWriter) {},
 		"within the answer": func(w http.ResponseWriter) {
 			_, _ = io.WriteString(w, `{"state":`)
-			w.(http.Flusher).Flush() //nolint:forcetypeassert // net/http's own writer
+			w.(http.Flusher).Flush() // net/http's own writer
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

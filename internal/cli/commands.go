@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 // A new command is named here and nowhere else.
 func commands() []func(Env) *cobra.Command {
 	return []func(Env) *cobra.Command{
+		demoCommand,
 		serveCommand,
 		simulateCommand,
 		configCommand,

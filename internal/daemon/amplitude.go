@@ -11,45 +11,58 @@ import (
 	"offramp/transfer"
 )
 
+// AmplitudeOptions says how an organization of the configuration is reached, and
+// as whom: without a budget, metrics and a user agent.
+func AmplitudeOptions(o config.Organization) (amplitude.Options, error) {
+	at, err := amplitude.RegionEndpoints(string(o.Region))
+	if err != nil {
+		return amplitude.Options{}, fmt.Errorf("organization %s: %w", o.Name, err)
+	}
+	for into, from := range map[*string]string{
+		&at.SCIM: o.Endpoints.SCIM, &at.UserManagement: o.Endpoints.UserManagement, &at.Audit: o.Endpoints.Audit,
+		&at.Analytics: o.Endpoints.Analytics, &at.Experiment: o.Endpoints.Experiment, &at.Developer: o.Endpoints.Developer,
+		&at.Data: o.Endpoints.Data, &at.Evaluation: o.Endpoints.Evaluation,
+	} {
+		if from != "" {
+			*into = from
+		}
+	}
+	opts := amplitude.Options{
+		Name: o.Name, Endpoints: at, SCIMKey: secret(o.SCIMKey), OrgKey: secret(o.OrgKey), OrgSecret: secret(o.OrgSecret),
+	}
+	if o.OrgID != "" {
+		if opts.OrgID, err = strconv.Atoi(o.OrgID); err != nil {
+			return opts, fmt.Errorf("organization %s: org_id is not a number", o.Name)
+		}
+	}
+	for _, p := range o.Projects {
+		id, err := strconv.Atoi(p.ID)
+		if err != nil {
+			return opts, fmt.Errorf("organization %s: project id is not a number", o.Name)
+		}
+		opts.Projects = append(opts.Projects, amplitude.Project{
+			ID: id, Name: p.Name, APIKey: secret(p.APIKey), SecretKey: secret(p.SecretKey), ManagementKey: secret(p.ManagementKey),
+		})
+	}
+	return opts, nil
+}
+
 // organizations builds a client for each organization, with its shared budget.
 func (d *Daemon) organizations() ([]runner.Organization, error) {
 	var out []runner.Organization
 	for _, o := range d.cfg.Organizations {
-		at, err := amplitude.RegionEndpoints(string(o.Region))
+		opts, err := AmplitudeOptions(o)
 		if err != nil {
-			return nil, fmt.Errorf("organization %s: %w", o.Name, err)
+			return nil, err
 		}
-		for into, from := range map[*string]string{
-			&at.SCIM: o.Endpoints.SCIM, &at.UserManagement: o.Endpoints.UserManagement, &at.Audit: o.Endpoints.Audit,
-			&at.Analytics: o.Endpoints.Analytics, &at.Experiment: o.Endpoints.Experiment, &at.Developer: o.Endpoints.Developer,
-			&at.Data: o.Endpoints.Data, &at.Evaluation: o.Endpoints.Evaluation,
-		} {
-			if from != "" {
-				*into = from
-			}
-		}
-		opts := amplitude.Options{
-			Name: o.Name, Endpoints: at, SCIMKey: secret(o.SCIMKey), OrgKey: secret(o.OrgKey), OrgSecret: secret(o.OrgSecret),
-			Budget: runner.NewBudget(d.store, o.Name, o.Rate), Metrics: d.registry, UserAgent: "offramp/" + d.opts.Version,
-		}
+		opts.Budget, opts.Metrics = runner.NewBudget(d.store, o.Name, o.Rate), d.registry
+		opts.UserAgent = "offramp/" + d.opts.Version
 		org := runner.Organization{Name: o.Name, OrgID: o.OrgID}
-		if o.OrgID != "" {
-			if opts.OrgID, err = strconv.Atoi(o.OrgID); err != nil {
-				return nil, fmt.Errorf("organization %s: org_id is not a number", o.Name)
-			}
-		}
-		org.Roles = o.OrgKey.IsSet() && o.OrgSecret.IsSet() && opts.OrgID != 0
+		org.Roles = opts.OrgKey != "" && opts.OrgSecret != "" && opts.OrgID != 0
 		org.Audit = org.Roles
-		for _, p := range o.Projects {
-			id, err := strconv.Atoi(p.ID)
-			if err != nil {
-				return nil, fmt.Errorf("organization %s: project id is not a number", o.Name)
-			}
-			opts.Projects = append(opts.Projects, amplitude.Project{
-				ID: id, Name: p.Name, APIKey: secret(p.APIKey), SecretKey: secret(p.SecretKey), ManagementKey: secret(p.ManagementKey),
-			})
+		for _, p := range opts.Projects {
 			org.Projects = append(org.Projects, runner.Project{
-				ID: id, Name: p.Name, Taxonomy: p.APIKey.IsSet() && p.SecretKey.IsSet(), Experiment: p.ManagementKey.IsSet(),
+				ID: p.ID, Name: p.Name, Taxonomy: p.APIKey != "" && p.SecretKey != "", Experiment: p.ManagementKey != "",
 			})
 		}
 		if org.Client, err = amplitude.New(opts); err != nil {

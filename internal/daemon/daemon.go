@@ -64,10 +64,16 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	retries := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "offramp_accept_retries_total", Help: "Writes repeated because the database was away.",
 	})
-	d.registry.MustRegister(retries)
+	opened := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "offramp_cases_opened_total", Help: "Cases that were opened, by reason.",
+	}, []string{"reason"})
+	for _, r := range offboard.Reasons() {
+		opened.WithLabelValues(string(r))
+	}
+	d.registry.MustRegister(retries, opened)
 	d.store, err = store.Open(ctx, store.Options{
 		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
-		Retried: retries.Inc,
+		Retried: retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +97,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 		return nil, err
 	}
 	d.engine.Bind(d.runner)
-	if err := d.handlers(); err != nil {
+	if err := d.handlers(ctx); err != nil {
 		return nil, err
 	}
 	d.registry.MustRegister(newGauges(d.store, cfg))
@@ -99,10 +105,20 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 }
 
 // handlers builds both sides' HTTP.
-func (d *Daemon) handlers() error {
+func (d *Daemon) handlers(ctx context.Context) error {
 	rules, err := newRules(d.cfg)
 	if err != nil {
 		return err
+	}
+	for _, c := range d.cfg.Connections {
+		lost, err := d.store.BindAccess(ctx, c.Name, offboard.AccessRules{Groups: d.cfg.Access.Groups, Rules: rules.of(c.Name)})
+		if err != nil {
+			return err
+		}
+		if lost > 0 {
+			d.opts.Log.Warn("access.groups changed: people who lost access are held for an operator to release or dismiss",
+				zap.String("connection", c.Name), zap.Int("people", lost))
+		}
 	}
 	directory, err := intake.New(intake.Options{
 		Store: d.store, Rules: rules.of, AccessGroups: d.cfg.Access.Groups, ByEmail: rules.byEmail,
@@ -118,6 +134,9 @@ func (d *Daemon) handlers() error {
 	d.seen = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "offramp_last_idp_request_timestamp_seconds", Help: "When a connection's identity provider was last heard.",
 	}, []string{"connection"})
+	for _, c := range d.cfg.Connections {
+		d.seen.WithLabelValues(c.Name)
+	}
 	d.registry.MustRegister(d.seen)
 	clients := newClients(d.cfg)
 	scimHandler, err := scim.New(scim.Options{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,7 +20,7 @@ const patchURN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 // object is a JSON object on its way.
 type object map[string]any
 
-func patch(ops ...object) object {
+func patchOf(ops ...object) object {
 	return object{"schemas": []string{patchURN}, "Operations": ops}
 }
 
@@ -87,8 +88,8 @@ func shape(path string) string {
 	return path
 }
 
-// found reads a list answer, which has to have no more than one hit.
-func found(list object) (object, error) {
+// onlyHit reads a list answer, which has to have no more than one hit.
+func onlyHit(list object) (object, error) {
 	items, ok := list["Resources"].([]any)
 	if !ok && list["Resources"] != nil || len(items) > 1 {
 		return nil, fmt.Errorf("a search for one resource has %d hits", len(items))
@@ -100,9 +101,10 @@ func found(list object) (object, error) {
 	return one, nil
 }
 
-func text(o object, key string) string {
-	s, _ := o[key].(string)
-	return s
+// idOf is our id of a resource, empty where the answer has none.
+func idOf(resource object) string {
+	id, _ := resource["id"].(string)
+	return id
 }
 
 // okta speaks as Okta does: blanks as %20, create with a placeholder password,
@@ -129,8 +131,8 @@ func oktaBegins(ctx context.Context, p *provider, people []*actor) error {
 		if err != nil {
 			return err
 		}
-		if there, err := found(list); err != nil || there != nil {
-			return fmt.Errorf("okta: somebody is there before they were created (%w)", err)
+		if there, err := onlyHit(list); err != nil || there != nil {
+			return errors.Join(errors.New("okta: somebody is found before they were created"), err)
 		}
 		body := object{
 			"schemas":  []string{scim.UserURN, scim.EnterpriseURN},
@@ -144,7 +146,7 @@ func oktaBegins(ctx context.Context, p *provider, people []*actor) error {
 		if err != nil {
 			return err
 		}
-		a.id = text(made, "id")
+		a.id = idOf(made)
 	}
 	return p.oktaPush(ctx, people)
 }
@@ -168,14 +170,14 @@ func (p *provider) oktaPush(ctx context.Context, people []*actor) error {
 	if err != nil {
 		return err
 	}
-	p.group = text(made, "id")
+	p.group = idOf(made)
 	var members []object
 	for _, a := range people {
 		members = append(members, object{"value": a.id, "display": a.address()})
 	}
 	for _, ops := range []object{
-		patch(object{"op": "replace", "value": object{"id": p.group, "displayName": oktaGroup}}),
-		patch(object{"op": "add", "path": "members", "value": members}),
+		patchOf(object{"op": "replace", "value": object{"id": p.group, "displayName": oktaGroup}}),
+		patchOf(object{"op": "add", "path": "members", "value": members}),
 	} {
 		if _, err := p.call(ctx, http.MethodPatch, "/Groups/"+p.group, ops, http.StatusNoContent); err != nil {
 			return err
@@ -187,7 +189,7 @@ func (p *provider) oktaPush(ctx context.Context, people []*actor) error {
 // oktaActive is what OIN apps send: no path, an object as value.
 func (p *provider) oktaActive(ctx context.Context, a *actor, active bool) error {
 	_, err := p.call(ctx, http.MethodPatch, "/Users/"+a.id,
-		patch(object{"op": "replace", "value": object{"active": active}}), http.StatusOK)
+		patchOf(object{"op": "replace", "value": object{"active": active}}), http.StatusOK)
 	return err
 }
 
@@ -210,9 +212,9 @@ func (p *provider) oktaBack(ctx context.Context, a *actor) error {
 	if err != nil {
 		return err
 	}
-	there, err := found(list)
-	if err != nil || text(there, "id") != a.id {
-		return fmt.Errorf("okta: a deactivated person is not found again (%w)", err)
+	there, err := onlyHit(list)
+	if err != nil || idOf(there) != a.id {
+		return errors.Join(errors.New("okta: a deactivated person is not found again"), err)
 	}
 	if err := p.oktaActive(ctx, a, true); err != nil {
 		return err
@@ -256,13 +258,13 @@ func entraBegins(ctx context.Context, p *provider, people []*actor) error {
 		if err != nil {
 			return err
 		}
-		a.id = text(made, "id")
+		a.id = idOf(made)
 	}
 	for _, a := range people {
 		if a.manager == nil {
 			continue
 		}
-		ops := patch(object{"op": "Add", "path": scim.EnterpriseURN + ":manager", "value": a.manager.id})
+		ops := patchOf(object{"op": "Add", "path": scim.EnterpriseURN + ":manager", "value": a.manager.id})
 		if _, err := p.call(ctx, http.MethodPatch, "/Users/"+a.id, ops, http.StatusOK); err != nil {
 			return err
 		}
@@ -282,7 +284,7 @@ func (p *provider) entraGroup(ctx context.Context, people []*actor) error {
 	if err != nil {
 		return err
 	}
-	p.group = text(made, "id")
+	p.group = idOf(made)
 	return p.entraMembers(ctx, "Add", people...)
 }
 
@@ -293,13 +295,13 @@ func (p *provider) entraMembers(ctx context.Context, op string, people ...*actor
 		values = append(values, object{"$ref": nil, "value": a.id})
 	}
 	_, err := p.call(ctx, http.MethodPatch, "/Groups/"+p.group,
-		patch(object{"op": op, "path": "members", "value": values}), http.StatusNoContent)
+		patchOf(object{"op": op, "path": "members", "value": values}), http.StatusNoContent)
 	return err
 }
 
 func (p *provider) entraDisable(ctx context.Context, a *actor) error {
 	_, err := p.call(ctx, http.MethodPatch, "/Users/"+a.id,
-		patch(object{"op": "Replace", "path": "active", "value": "False"}), http.StatusOK)
+		patchOf(object{"op": "Replace", "path": "active", "value": "False"}), http.StatusOK)
 	return err
 }
 

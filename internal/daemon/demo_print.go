@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"offramp/internal/console"
-	"offramp/internal/offboard"
 )
 
 // demoWidth is how many columns a line may take.
@@ -111,7 +110,10 @@ func (d *demo) report(t truth, played error) error {
 			wrong++
 		}
 	}
-	for _, w := range t.strays {
+	if w := d.watched[d.knower()]; played != nil && (w == nil || w.file.State.Live()) {
+		t.key = nil // it was not yet time for that
+	}
+	for _, w := range append(t.strays, t.key...) {
 		d.disagrees(w)
 		wrong++
 	}
@@ -130,7 +132,7 @@ func (d *demo) report(t truth, played error) error {
 		gone += p.removals
 	}
 	d.stage.print(d.stage.paint(green, "The truth agrees") + fmt.Sprintf(
-		": %d leavers are gone, each removed once, %d kept the seat, nobody else was touched. %.1f s.\n",
+		": %d leavers are gone, each removed once; %d kept the seat; nobody else was touched.\nIt took %.1f s.\n",
 		gone, len(t.people)-gone, time.Since(d.stage.began).Seconds()))
 	return nil
 }
@@ -165,6 +167,8 @@ func moments(f console.CaseFile) []string {
 		switch {
 		case e.Kind == "effect" || e.Kind == "finding":
 			continue
+		case e.Actor == "identity provider":
+			what, _, _ = strings.Cut(e.Text, " at the ")
 		case e.Actor != "offramp":
 			who, _, _ := strings.Cut(e.Actor, "@")
 			what = strings.ReplaceAll(e.Kind, "_", " ") + " by " + who
@@ -190,6 +194,14 @@ func isStep(f console.CaseFile, kind string) bool {
 	return false
 }
 
+// standing is how a case ended, or else where it stands.
+func standing(f console.CaseFile) string {
+	if f.Outcome != "" {
+		return string(f.Outcome)
+	}
+	return strings.ReplaceAll(string(f.State), "_", " ")
+}
+
 // lag is how long it took from acceptance, or from the end of the wait that the
 // policy asks for, to the proof of absence.
 func lag(f console.CaseFile) string {
@@ -200,7 +212,7 @@ func lag(f console.CaseFile) string {
 	if f.NotBefore.After(from) {
 		from = f.NotBefore
 	}
-	return fmt.Sprintf("%.1fs", f.Verified.Sub(from).Seconds())
+	return fmt.Sprintf("%.2fs", f.Verified.Sub(from).Seconds())
 }
 
 // table prints the cases and the truth side by side.
@@ -209,26 +221,19 @@ func (d *demo) table(t truth) {
 		return
 	}
 	d.stage.heading("What the cases say, and what is true in the simulator")
-	s := fmt.Sprintf("%-12s %-18s %-15s %6s | %-6s %6s %7s %8s %10s %6s\n",
+	s := fmt.Sprintf("%-11s %-17s %-15s %6s | %-5s %6s %7s %7s %8s %5s\n",
 		"", "reason", "case", "lag", "seat", "groups", "removed", "orphans", "handed", "calls")
 	for _, p := range t.people {
-		state, reason, late := "none", "", "-"
+		is, reason, late := "none", "", "-"
 		if w := d.watched[p.actor.address()]; w != nil {
-			state, reason, late = string(w.file.State), string(w.file.Reason), lag(w.file)
-			if w.file.Outcome != "" {
-				state = string(w.file.Outcome)
-			}
-		}
-		seat := "gone"
-		if p.member {
-			seat = "there"
+			is, reason, late = standing(w.file), string(w.file.Reason), lag(w.file)
 		}
 		handed := fmt.Sprintf("%d of %d", p.moved, p.owned)
 		if !p.actor.removed() {
 			handed = fmt.Sprintf("kept %d", p.owned-p.moved)
 		}
-		s += fmt.Sprintf("%-12s %-18s %-15s %6s | %-6s %6d %7d %8d %10s %6d\n",
-			p.actor.name(), reason, state, late, seat, len(p.groups), p.removals, p.orphans, handed, p.calls)
+		s += fmt.Sprintf("%-11s %-17s %-15s %6s | %-5s %6d %7d %7d %8s %5d\n",
+			p.actor.name(), reason, is, late, p.seat(), len(p.groups), p.removals, p.orphans, handed, p.calls)
 	}
 	d.stage.print(s)
 	removed := 0
@@ -239,19 +244,11 @@ func (d *demo) table(t truth) {
 	if removed > 0 {
 		share = fmt.Sprintf(", %.1f per removal with the sweeps that all share", float64(t.requests.total)/float64(removed))
 	}
+	key := "replaced and published, and the old one is archived"
+	if len(t.key) > 0 {
+		key = "not replaced to its end"
+	}
 	d.stage.print("\n" + wrapped(fmt.Sprintf("SCIM calls to Amplitude: %d%s; at most %d in any minute, of Amplitude's 100. "+
 		"\"calls\" are those that name the person. The key of deployment %s: %s.",
-		t.requests.total, share, t.requests.most, demoDeploy, d.keyState()), 0) + "\n\n")
-}
-
-// keyState tells in words what the cases say about the rotated key.
-func (d *demo) keyState() string {
-	for _, w := range d.watched {
-		for _, r := range w.file.Rotations {
-			if r.State != offboard.RotationOpen {
-				return "replaced, published and the old one retired"
-			}
-		}
-	}
-	return "not replaced"
+		t.requests.total, share, t.requests.most, demoDeploy, key), 0) + "\n\n")
 }

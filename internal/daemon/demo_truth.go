@@ -17,7 +17,8 @@ import (
 // truth is what the simulator knows, held against what the cases say.
 type truth struct {
 	people   []personTruth
-	strays   []string // what happened to anybody else, or to the deployment
+	strays   []string // what happened to anybody else
+	key      []string // what is wrong with the deployment
 	requests requestTruth
 }
 
@@ -32,6 +33,13 @@ type personTruth struct {
 	moved    int // of these, now the successor's alone
 	calls    int // SCIM calls that name them
 	wrong    []string
+}
+
+func (p personTruth) seat() string {
+	if p.member {
+		return "there"
+	}
+	return "gone"
 }
 
 // requestTruth counts what reached the SCIM surface.
@@ -50,8 +58,8 @@ func (d *demo) compare(before, after amplitudefake.State) truth {
 			t.people = append(t.people, d.comparePerson(a, before, after, log))
 		}
 	}
-	t.strays = append(d.others(before, after), d.rotation(after)...)
-	t.requests = count(log)
+	t.strays, t.key = d.others(before, after), d.rotation(after)
+	t.requests = countRequests(log)
 	return t
 }
 
@@ -100,6 +108,10 @@ func (d *demo) comparePerson(a *actor, before, after amplitudefake.State, log []
 		wrong("%d things have lost their owner", p.orphans)
 	}
 	p.wrong = append(p.wrong, d.compareCase(a, p)...)
+	if w := d.watched[a.address()]; w != nil && w.file.State.Live() {
+		// It says of itself that it is not through; the rest follows from that.
+		p.wrong = []string{fmt.Sprintf("the case has not ended, it is %s; in truth the seat is %s", standing(w.file), p.seat())}
+	}
 	return p
 }
 
@@ -132,13 +144,13 @@ func (d *demo) compareCase(a *actor, p personTruth) (wrong []string) {
 	}
 	f := w.file
 	if f.Outcome != a.outcome {
-		wrong = append(wrong, fmt.Sprintf("the case is %s %s, and should have ended as %s", f.State, f.Outcome, a.outcome))
+		wrong = append(wrong, fmt.Sprintf("the case is %s, and should be %s", standing(f), a.outcome))
 	}
 	if f.Reason != a.reason {
 		wrong = append(wrong, fmt.Sprintf("the case's reason is %s instead of %s", f.Reason, a.reason))
 	}
 	if says := f.Outcome == offboard.OutcomeRemoved; says == p.member {
-		wrong = append(wrong, fmt.Sprintf("the case says that the seat is gone: %t; in truth it is there: %t", says, p.member))
+		wrong = append(wrong, fmt.Sprintf("the case ended as %s, and in truth the seat is %s", f.Outcome, p.seat()))
 	}
 	if f.TimelineProblem != "" {
 		wrong = append(wrong, "the timeline cannot be trusted: "+f.TimelineProblem)
@@ -224,8 +236,8 @@ func (d *demo) rotation(after amplitudefake.State) (wrong []string) {
 	return wrong
 }
 
-// count finds how many requests there were, and in the busiest minute.
-func count(log []amplitudefake.Request) requestTruth {
+// countRequests finds how many requests there were, and in the busiest minute.
+func countRequests(log []amplitudefake.Request) requestTruth {
 	t := requestTruth{total: len(log)}
 	first := 0
 	for i, r := range log {

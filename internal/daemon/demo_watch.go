@@ -71,6 +71,8 @@ func (d *demo) look(ctx context.Context, reader *operator) (over bool, err error
 		return false, err
 	}
 	ended := 0
+	var fresh []news
+	defer func() { d.tell(fresh) }()
 	slices.Reverse(list.Cases) // oldest first
 	for _, c := range list.Cases {
 		key := offboard.Fold(c.Address)
@@ -88,7 +90,7 @@ func (d *demo) look(ctx context.Context, reader *operator) (over bool, err error
 				return false, err
 			}
 			w.file = file
-			d.tell(w)
+			fresh = append(fresh, d.news(w)...)
 		}
 		if !w.file.State.Live() {
 			ended++
@@ -128,14 +130,44 @@ func (d *demo) nameOf(address string) string {
 	return address
 }
 
-// tell shows the lines of a timeline that are new.
-func (d *demo) tell(w *watched) {
+// news is a line of a timeline that was not shown yet.
+type news struct {
+	who   string
+	entry console.Entry
+}
+
+// news lists the lines of a case's timeline that are new.
+func (d *demo) news(w *watched) []news {
+	var out []news
 	for _, e := range w.file.Timeline[min(w.told, len(w.file.Timeline)):] {
-		what := e.Text
-		if e.Actor != "offramp" {
-			what = e.Actor + ": " + what
-		}
-		d.stage.line(e.At, d.nameOf(w.file.Address), what)
+		out = append(out, news{d.nameOf(w.file.Address), e})
 	}
 	w.told = len(w.file.Timeline)
+	return out
+}
+
+// tell shows news in the order in which they happened.
+func (d *demo) tell(all []news) {
+	slices.SortStableFunc(all, func(a, b news) int { return a.entry.At.Compare(b.entry.At) })
+	for _, n := range all {
+		if what := spoken(n.entry); what != "" {
+			d.stage.line(n.entry.At, n.who, what)
+		}
+	}
+}
+
+// spoken is a line of a timeline as it is shown while it happens; empty where
+// the line after it says the same.
+func spoken(e console.Entry) string {
+	switch {
+	case strings.HasPrefix(e.Text, "about to "), e.Text == e.Kind+": done":
+		return ""
+	case e.Kind == "effect":
+		step, _, _ := strings.Cut(e.Text, " ")
+		_, response, _ := strings.Cut(e.Text, ": ")
+		return step + ": " + response
+	case strings.Contains(e.Actor, "@"):
+		return e.Actor + " " + e.Text
+	}
+	return e.Text
 }

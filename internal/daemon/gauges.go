@@ -8,6 +8,7 @@ import (
 
 	"offramp/internal/config"
 	"offramp/internal/offboard"
+	"offramp/internal/runner"
 	"offramp/internal/store"
 )
 
@@ -16,12 +17,15 @@ import (
 type gauges struct {
 	store       *store.Store
 	connections []string
+	orgs        []config.Organization
 	cases       *prometheus.Desc
 	oldest      *prometheus.Desc
 	overdue     *prometheus.Desc
 	tasks       *prometheus.Desc
 	expiry      *prometheus.Desc
 	failed      *prometheus.Desc
+	used        *prometheus.Desc
+	eta         *prometheus.Desc
 }
 
 func newGauges(s *store.Store, cfg *config.Config) *gauges {
@@ -29,19 +33,21 @@ func newGauges(s *store.Store, cfg *config.Config) *gauges {
 		return prometheus.NewDesc("offramp_"+name, help, labels, nil)
 	}
 	return &gauges{
-		store: s, connections: connectionNames(cfg),
+		store: s, connections: connectionNames(cfg), orgs: cfg.Organizations,
 		cases:   desc("cases", "Live cases by plan and state.", "plan", "state"),
 		oldest:  desc("oldest_open_case_seconds", "Age of the oldest live case.", "plan"),
 		overdue: desc("cases_overdue", "Live cases past their due time.", "plan"),
 		tasks:   desc("tasks_overdue", "Open tasks past their due time.", "kind"),
 		expiry:  desc("token_expiry_timestamp_seconds", "When the last token of a connection expires; 0: never.", "connection"),
+		used:    desc("amplitude_budget_used_ratio", "Requests of the last minute against the rate.", "organization"),
+		eta:     desc("queue_eta_seconds", "How long the cases that wait for a request will take.", "organization"),
 		failed:  desc("gauges_failed", "1 while the record could not be read for these gauges."),
 	}
 }
 
 // Describe names the gauges.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed} {
+	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed, g.used, g.eta} {
 		ch <- d
 	}
 }
@@ -83,6 +89,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	for _, k := range offboard.TaskKinds() {
 		set(g.tasks, float64(st.TasksOverdue[k]), string(k))
 	}
+	for _, o := range g.orgs {
+		load, err := g.store.Load(ctx, o.Name)
+		if err != nil {
+			continue
+		}
+		set(g.used, float64(load.Used)/float64(o.Rate), o.Name)
+		set(g.eta, 60*float64(load.Waiting)/float64(runner.Ordinary(o.Rate)), o.Name)
+	}
 	for _, c := range g.connections {
 		g.tokens(ctx, c, set)
 	}
@@ -106,7 +120,7 @@ func (g *gauges) tokens(ctx context.Context, connection string, set func(*promet
 			last = max(last, float64(t.Expires.Unix()))
 		}
 	}
-	if live {
+	if live || len(list) == 0 {
 		set(g.expiry, last, connection)
 	}
 }

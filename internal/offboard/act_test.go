@@ -21,8 +21,10 @@ func leaving(change func(*offboard.File)) offboard.File {
 			Reason: offboard.Termination, State: offboard.StateWaiting, Waiting: offboard.WaitApproval,
 			Policy: offboard.Policy{Approvals: 1}, Opened: noon().Add(-time.Hour), NotBefore: noon().Add(-time.Minute),
 		},
-		Person: offboard.Person{ID: "p1", UserName: "lee@example.com", Address: "lee@example.com",
-			Emails: []offboard.Email{{Value: "lee.alias@example.com"}}},
+		Person: offboard.Person{
+			ID: "p1", UserName: "lee@example.com", Address: "lee@example.com",
+			Emails: []offboard.Email{{Value: "lee.alias@example.com"}},
+		},
 		Steps: []offboard.Step{
 			{Seq: 1, Name: offboard.StepIdentify, State: offboard.StepDone},
 			{Seq: 2, Name: offboard.StepApprove, State: offboard.StepRunning, Attempts: 9, Error: "no answer"},

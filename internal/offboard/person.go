@@ -112,6 +112,18 @@ func Domain(address string) string {
 	return Fold(address[i+1:])
 }
 
+// Placeholder reports whether every address of the person is under the top-level
+// domain invalid, which never exists (RFC 6761 section 6.4). Nobody can have a
+// seat there: it is somebody made up, for a test of the connection, and nothing
+// about them reaches Amplitude. One real address makes them a person.
+func (p Person) Placeholder() bool {
+	all := p.Addresses()
+	return len(all) > 0 && !slices.ContainsFunc(all, func(a string) bool {
+		d := Domain(a)
+		return d != "invalid" && !strings.HasSuffix(d, ".invalid")
+	})
+}
+
 // Entitled reports whether a person may have a seat: active at the identity
 // provider, in an access group where any is configured, and under no standing
 // removal decision.

@@ -82,7 +82,7 @@ func leaves(was, is Person, prior PriorCase, r Rules, now time.Time) (Reason, st
 	}
 	switch {
 	case was.Deleted.IsZero() && !is.Deleted.IsZero():
-		gone := prior.Outcome == OutcomeRemoved || prior.Outcome == OutcomeNoSeat
+		gone := prior.Outcome == OutcomeRemoved || prior.Outcome == OutcomeNoSeat || is.Placeholder()
 		if !was.Active && gone && !prior.Live {
 			return "", "", false // the deactivation before it was the removal
 		}
@@ -146,7 +146,10 @@ func NewOpening(p Person, fallback Reason, trigger string, r Rules, now time.Tim
 			By: who, Role: "claimed by the identity provider", Ticket: p.Claims.Ticket, At: now,
 		})
 	}
-	if r.Reachable != nil && !r.Reachable(p.Address) {
+	switch {
+	case p.Placeholder(): // closes at its first attempt; there is nothing to settle
+		o.State, o.Waiting, o.NotBefore = StateRunning, WaitNothing, now
+	case r.Reachable != nil && !r.Reachable(p.Address):
 		o.State, o.Waiting = StateNeedsAttention, WaitNothing
 		o.Note = fmt.Sprintf("the seat's domain %q is outside this connection's domains: "+
 			"add it to the connection, then retry, or resolve the case", Domain(p.Address))

@@ -83,6 +83,9 @@ type pause struct {
 
 // run takes the case from its first unfinished step to the next wait or its end.
 func (a *attempt) run(ctx context.Context) error {
+	if first := a.file.Next(); first != nil && a.file.Person.Placeholder() {
+		return a.finish(ctx, first, outcome{end: offboard.OutcomeObserved, note: offboard.MadeUp})
+	}
 	rest := pause{state: offboard.StateRunning}
 	for i := 0; i < len(a.file.Steps); i++ {
 		s := a.file.Steps[i]
@@ -96,7 +99,11 @@ func (a *attempt) run(ctx context.Context) error {
 			return a.undo(ctx, because)
 		}
 		started := a.now()
-		out, err := stepOf(s.Name)(ctx, a, &s)
+		step := stepOf(s.Name)
+		if a.opts.Observe {
+			step = observed(s.Name, step)
+		}
+		out, err := step(ctx, a, &s)
 		if err != nil {
 			if out, err = a.failed(ctx, &s, err); err != nil {
 				return err

@@ -29,6 +29,9 @@ func part(s string) int {
 	return 10
 }
 
+// Ordinary is what of a rate is not kept for incidents.
+func Ordinary(rate int) int { return max(rate-reserve, 1) }
+
 // Allot decides whether one request of a share may leave now, so that no
 // minute holds more than rate of them. An incident may use everything that is
 // left; the others leave the reserve alone, and use what another share owns
@@ -56,7 +59,7 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 	if share == string(amplitude.ShareEmergency) {
 		return true, 0
 	}
-	common := max(rate-reserve, 1)
+	common := Ordinary(rate)
 	if ordinary >= common {
 		return false, wait
 	}

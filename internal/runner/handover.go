@@ -140,7 +140,9 @@ func (a *attempt) overdue(deadline time.Time, was *handed) (outcome, bool) {
 func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string, error) {
 	claims := a.file.Person.Claims
 	refs := []struct{ source, ref string }{
-		{"named", claims.Successor}, {"manager", a.file.Person.Manager}, {"manager", claims.ManagerEmail},
+		{"named", claims.Successor},
+		{"manager", a.file.Person.Manager},
+		{"manager", claims.ManagerEmail},
 		{"fallback", a.file.Case.Policy.Successor},
 	}
 	if t := a.file.Task(taskSuccessor); t != nil && t.State == offboard.TaskDone {

@@ -14,6 +14,7 @@ type metrics struct {
 	ended   *prometheus.CounterVec
 	lags    *prometheus.HistogramVec
 	machine *prometheus.HistogramVec
+	records prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,6 +33,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		machine: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "offramp_removal_machine_seconds", Help: "Like the lag, without the time spent waiting for people.", Buckets: lag,
 		}, []string{"reason"}),
+		records: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "offramp_evidence_failures_total", Help: "Attempts given up because the record could not be written.",
+		}),
 	}
 	for _, r := range offboard.Reasons() {
 		m.lags.WithLabelValues(string(r))
@@ -41,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}
 	}
 	if reg != nil {
-		reg.MustRegister(m.steps, m.ended, m.lags, m.machine)
+		reg.MustRegister(m.steps, m.ended, m.lags, m.machine, m.records)
 	}
 	return m
 }

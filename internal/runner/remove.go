@@ -24,6 +24,9 @@ type removal struct {
 	Answer       string `json:"answer"`
 }
 
+// noMember is the answer where there was nobody to remove.
+const noMember = "no such member"
+
 // remove deletes the member in every organization where they have a seat. In
 // an incident it asks for every address the directory knows, everywhere, at once.
 func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
@@ -135,7 +138,10 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 		call: func(ctx context.Context) (string, bool, error) {
 			r, err := client.RemoveMember(ctx, t.address)
 			if r.AlreadyGone {
-				return "no such member", false, err
+				if !a.file.Case.Incident() {
+					return "no such member: somebody else removed them after the case opened", false, err
+				}
+				return noMember, false, err
 			}
 			return "removed", false, err
 		},

@@ -34,7 +34,7 @@ func (s sighting) clear() bool { return !s.Present && len(s.Groups) == 0 }
 
 // errNoControl means that an absence proves nothing: no known member was
 // answered by the same client.
-var errNoControl = errors.New("Amplitude answered for no known member either, so an absence proves nothing; check its SCIM key and endpoint")
+var errNoControl = errors.New("no positive control: Amplitude answered for no known member either, so an absence proves nothing; check its SCIM key and endpoint")
 
 // small is up to how many members one sweep costs about as much as asking directly.
 const small = 300

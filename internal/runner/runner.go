@@ -24,6 +24,7 @@ import (
 // Store is what the runner needs of the record.
 type Store interface {
 	Claim(ctx context.Context, id string, lease time.Duration) (offboard.File, offboard.Fence, error)
+	Keep(ctx context.Context, f offboard.Fence, lease time.Duration) error
 	Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
 	Intend(ctx context.Context, f offboard.Fence, in offboard.Intent, guard func(offboard.File) offboard.Permission) (offboard.Effect, offboard.Permission, error)
 	Rotate(ctx context.Context, f offboard.Fence, credential string, since time.Time) (offboard.Rotation, error)
@@ -95,6 +96,33 @@ type Credential struct {
 // lease is how long an attempt may go without a checkpoint: longer than any
 // single call's time limit, short enough that an incident resumes soon.
 const lease = 30 * time.Second
+
+// beat runs an attempt and keeps its lease meanwhile; the attempt ends when the
+// case is taken from it.
+func (a *attempt) beat(ctx context.Context, run func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := a.opts.Store.Keep(ctx, a.fence, lease); errors.Is(err, offboard.ErrFenced) {
+				stop(err)
+				return
+			}
+		}
+	}()
+	err := run(ctx)
+	stop(nil)
+	<-done
+	return err
+}
 
 // Runner carries cases out. It is safe for concurrent use.
 type Runner struct {
@@ -174,10 +202,14 @@ func (r *Runner) Advance(ctx context.Context, caseID string) error {
 		return fmt.Errorf("claim case %s: %w", caseID, err)
 	}
 	a := &attempt{Runner: r, fence: fence, file: f, log: r.log.With(zap.String("case", caseID), zap.String("person", f.Person.ID))}
-	err = a.run(ctx)
+	err = a.beat(ctx, a.run)
 	if errors.Is(err, offboard.ErrFenced) || errors.Is(err, offboard.ErrEnded) {
 		a.log.Info("attempt was overtaken")
 		return nil
+	}
+	if err != nil && ctx.Err() == nil {
+		r.metrics.records.Inc() // whatever Amplitude or a hook answers is a wait; what is left is the record
+		a.log.Error("attempt given up, the case will be claimed again", zap.Error(err))
 	}
 	return err
 }

@@ -18,17 +18,18 @@ func onBoth(t *testing.T, story func(t *testing.T, s setup)) {
 
 func TestLeaverIsRemovedAndProven(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
 		w := newWorld(t, s)
-		w.person("leaver", "jo@example.com")
+		w.person("leaver", leaver)
 		accepted := w.clock.now()
-		w.deactivate("leaver")
-		f := w.closed("jo@example.com")
+		w.deactivate()
+		f := w.closed(leaver)
 		if f.Case.Outcome != offboard.OutcomeRemoved {
 			w.show()
 			t.Fatalf("outcome = %s, want removed", f.Case.Outcome)
 		}
-		if w.has("jo@example.com") || w.effects("removed member") != 1 {
-			t.Errorf("still there: %v, effective removals: %d", w.has("jo@example.com"), w.effects("removed member"))
+		if w.seated() || w.removals() != 1 {
+			t.Errorf("still there: %v, effective removals: %d", w.seated(), w.removals())
 		}
 		if early := f.Case.Removed.Sub(accepted); early < 2*time.Minute {
 			t.Errorf("removed after %s, before the case settled", early)
@@ -46,41 +47,41 @@ func TestLeaverIsRemovedAndProven(t *testing.T) {
 func TestNothingIsTakenBeforeHandoverIsDone(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.policy.Approvals, w.policy.Unlisted = 1, offboard.UnlistedTask
-	w.person("leaver", "jo@example.com")
+	w.person("leaver", leaver)
 	w.person("heir", "kim@example.com")
 	w.change("leaver", func(p offboard.Person) offboard.Person { p.Manager = "heir"; return p })
 	project := w.fake.Credentials().Projects[0].ID
-	event, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindEvent, ID: "Sign Up / done", Project: project, Owners: []string{"jo@example.com"}})
+	event, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindEvent, ID: "Sign Up / done", Project: project, Owners: []string{leaver}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindDashboard, Name: "KPIs", Project: project, Owners: []string{"jo@example.com"}}); err != nil {
+	if _, err := w.fake.AddAsset(amplitudefake.Asset{Kind: amplitudefake.KindDashboard, Name: "KPIs", Project: project, Owners: []string{leaver}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{"jo@example.com"}}); err != nil {
+	if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
 		t.Fatal(err)
 	}
-	w.deactivate("leaver")
+	w.deactivate()
 
-	f := w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
-	if !w.has("jo@example.com") {
+	f := w.until(offboard.StateWaiting, offboard.WaitApproval)
+	if !w.seated() {
 		t.Fatal("removed before the approval")
 	}
-	if groups := w.fake.PersonState("jo@example.com").Members[0].Groups; len(groups) != 0 {
+	if groups := w.fake.PersonState(leaver).Members[0].Groups; len(groups) != 0 {
 		t.Errorf("not contained while waiting: groups %v", groups)
 	}
 	w.clock.move(time.Hour)
 	w.act(f.Case.ID, func(offboard.File) (offboard.Update, error) {
 		return offboard.Update{Approvals: []offboard.Approval{{By: "kim@example.com", Role: "manager"}}}, nil
 	})
-	f = w.until("jo@example.com", offboard.StateWaiting, offboard.WaitTask)
-	if !w.has("jo@example.com") {
+	f = w.until(offboard.StateWaiting, offboard.WaitTask)
+	if !w.seated() {
 		t.Fatal("removed before the handover")
 	}
 	if owners := w.ownersOf(project, event.ID); len(owners) != 1 || owners[0] != "kim@example.com" {
 		t.Errorf("event owners = %v, want the manager", owners)
 	}
-	if _, err := w.fake.Human(amplitudefake.Action{Do: "bulk_transfer", From: "jo@example.com", To: "kim@example.com"}); err != nil {
+	if _, err := w.fake.Human(amplitudefake.Action{Do: "bulk_transfer", From: leaver, To: "kim@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	w.act(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
@@ -88,8 +89,8 @@ func TestNothingIsTakenBeforeHandoverIsDone(t *testing.T) {
 		task.State, task.By, task.Ended = offboard.TaskDone, "kim@example.com", w.clock.now()
 		return offboard.Update{Tasks: []offboard.Task{task}}, nil
 	})
-	f = w.closed("jo@example.com")
-	if f.Case.Outcome != offboard.OutcomeRemoved || w.has("jo@example.com") {
+	f = w.closed(leaver)
+	if f.Case.Outcome != offboard.OutcomeRemoved || w.seated() {
 		w.show()
 		t.Fatalf("outcome = %s", f.Case.Outcome)
 	}
@@ -112,18 +113,19 @@ func (w *world) ownersOf(project int, id string) []string {
 
 func TestIncidentRemovesFirst(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
 		w := newWorld(t, s)
-		w.person("leaver", "jo@example.com")
+		w.person("leaver", leaver)
 		w.change("leaver", func(p offboard.Person) offboard.Person {
 			p.Claims.LeaveReason, p.Active = "security_incident", false
 			return p
 		})
 		accepted := w.clock.now()
-		w.run(time.Minute, func() bool { return !w.has("jo@example.com") })
+		w.run(time.Minute, func() bool { return !w.seated() })
 		if took := w.clock.now().Sub(accepted); took > time.Second {
 			t.Errorf("an incident waited %s of virtual time", took)
 		}
-		f := w.closed("jo@example.com")
+		f := w.closed(leaver)
 		if f.Case.Outcome != offboard.OutcomeRemoved || f.Case.Plan != offboard.Emergency {
 			w.show()
 			t.Errorf("outcome %s, plan %s", f.Case.Outcome, f.Case.Plan)
@@ -134,43 +136,44 @@ func TestIncidentRemovesFirst(t *testing.T) {
 func TestRehiredBeforeTheRemovalIsLeftAlone(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.policy.Approvals = 1
-	w.person("leaver", "jo@example.com")
-	id, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{"jo@example.com"}})
+	w.person("leaver", leaver)
+	id, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.deactivate("leaver")
-	w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
+	w.deactivate()
+	w.until(offboard.StateWaiting, offboard.WaitApproval)
 	w.change("leaver", func(p offboard.Person) offboard.Person { p.Active = true; return p })
-	f := w.closed("jo@example.com")
+	f := w.closed(leaver)
 	if f.Case.Outcome != offboard.OutcomeCancelled || f.Case.State != offboard.StateCancelled {
 		t.Fatalf("state %s, outcome %s", f.Case.State, f.Case.Outcome)
 	}
-	groups := w.fake.PersonState("jo@example.com").Members[0].Groups
+	groups := w.fake.PersonState(leaver).Members[0].Groups
 	if len(groups) != 1 || groups[0] != id {
 		w.show()
 		t.Errorf("groups = %v, want what contain took given back", groups)
 	}
-	if w.effects("removed member") != 0 {
+	if w.removals() != 0 {
 		t.Error("somebody was removed")
 	}
 }
 
 func TestNewHireTakesTheAddressWhileTheCaseWaits(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
 		w := newWorld(t, s)
 		w.policy.Approvals = 1
-		w.person("leaver", "jo@example.com")
-		w.deactivate("leaver")
-		f := w.until("jo@example.com", offboard.StateWaiting, offboard.WaitApproval)
+		w.person("leaver", leaver)
+		w.deactivate()
+		f := w.until(offboard.StateWaiting, offboard.WaitApproval)
 		w.change("leaver", func(p offboard.Person) offboard.Person { p.UserName = "jo.old@example.com"; return p })
 		w.clock.move(time.Minute)
-		w.directoryOnly("hire", "jo@example.com")
+		w.directoryOnly("hire", leaver)
 		w.act(f.Case.ID, func(offboard.File) (offboard.Update, error) {
 			return offboard.Update{Approvals: []offboard.Approval{{By: "kim@example.com"}}}, nil
 		})
-		f = w.until("jo@example.com", offboard.StateNeedsAttention, offboard.WaitNothing)
-		if !w.has("jo@example.com") || w.effects("removed member") != 0 {
+		f = w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
+		if !w.seated() || w.removals() != 0 {
 			t.Errorf("the new hire lost the seat: %s", f.Case.Note)
 		}
 	})
@@ -178,19 +181,20 @@ func TestNewHireTakesTheAddressWhileTheCaseWaits(t *testing.T) {
 
 func TestNewHireTakesTheAddressDuringTheWatch(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
 		w := newWorld(t, s)
-		w.person("leaver", "jo@example.com")
-		w.deactivate("leaver")
-		w.until("jo@example.com", offboard.StateVerifying, offboard.WaitVerify)
-		w.run(time.Hour, func() bool { return !w.caseOf("jo@example.com").Case.Verified.IsZero() })
+		w.person("leaver", leaver)
+		w.deactivate()
+		w.until(offboard.StateVerifying, offboard.WaitVerify)
+		w.run(time.Hour, func() bool { return !w.caseOf(leaver).Case.Verified.IsZero() })
 		w.change("leaver", func(p offboard.Person) offboard.Person { p.Deleted = w.clock.now(); return p })
 		w.clock.move(time.Minute)
-		w.directoryOnly("hire", "jo@example.com")
-		w.seat("jo@example.com", amplitudefake.RoleMember)
-		f := w.closed("jo@example.com")
-		if f.Case.Outcome != offboard.OutcomeRemoved || !w.has("jo@example.com") || w.effects("removed member") != 1 {
+		w.directoryOnly("hire", leaver)
+		w.seat(leaver, amplitudefake.RoleMember)
+		f := w.closed(leaver)
+		if f.Case.Outcome != offboard.OutcomeRemoved || !w.seated() || w.removals() != 1 {
 			w.show()
-			t.Errorf("outcome %s, seat %v, removals %d", f.Case.Outcome, w.has("jo@example.com"), w.effects("removed member"))
+			t.Errorf("outcome %s, seat %v, removals %d", f.Case.Outcome, w.seated(), w.removals())
 		}
 	})
 }
@@ -229,31 +233,31 @@ func TestLiesAndTrouble(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w.person("leaver", "jo@example.com")
-			w.deactivate("leaver")
+			w.person("leaver", leaver)
+			w.deactivate()
 			if tc.state == offboard.StateWaiting {
-				w.run(45*time.Minute, func() bool { return w.clock.now().Sub(w.caseOf("jo@example.com").Case.Opened) > 40*time.Minute })
-				if c := w.caseOf("jo@example.com").Case; c.State != offboard.StateWaiting || c.Waiting != offboard.WaitRetry || !w.has("jo@example.com") {
+				w.run(45*time.Minute, func() bool { return w.clock.now().Sub(w.caseOf(leaver).Case.Opened) > 40*time.Minute })
+				if c := w.caseOf(leaver).Case; c.State != offboard.StateWaiting || c.Waiting != offboard.WaitRetry || !w.seated() {
 					w.show()
 					t.Fatalf("state %s %s", c.State, c.Waiting)
 				}
 				return
 			}
 			w.run(3*time.Hour, func() bool {
-				c := w.caseOf("jo@example.com").Case
+				c := w.caseOf(leaver).Case
 				return !c.State.Live() || c.State == offboard.StateNeedsAttention
 			})
-			f := w.caseOf("jo@example.com")
+			f := w.caseOf(leaver)
 			if tc.outcome != "" {
-				if f.Case.Outcome != tc.outcome || w.has("jo@example.com") || w.effects("removed member") != 1 {
+				if f.Case.Outcome != tc.outcome || w.seated() || w.removals() != 1 {
 					w.show()
-					t.Errorf("outcome %q, seat there %v, effective removals %d", f.Case.Outcome, w.has("jo@example.com"), w.effects("removed member"))
+					t.Errorf("outcome %q, seat there %v, effective removals %d", f.Case.Outcome, w.seated(), w.removals())
 				}
 				return
 			}
-			if f.Case.State != tc.state || !w.has("jo@example.com") {
+			if f.Case.State != tc.state || !w.seated() {
 				w.show()
-				t.Errorf("state %s, seat there %v", f.Case.State, w.has("jo@example.com"))
+				t.Errorf("state %s, seat there %v", f.Case.State, w.seated())
 			}
 		})
 	}
@@ -261,12 +265,12 @@ func TestLiesAndTrouble(t *testing.T) {
 
 func TestObserveChangesNothing(t *testing.T) {
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Observe = true }})
-	w.person("leaver", "jo@example.com")
-	w.deactivate("leaver")
-	f := w.closed("jo@example.com")
-	if f.Case.Outcome != offboard.OutcomeObserved || !w.has("jo@example.com") {
+	w.person("leaver", leaver)
+	w.deactivate()
+	f := w.closed(leaver)
+	if f.Case.Outcome != offboard.OutcomeObserved || !w.seated() {
 		w.show()
-		t.Errorf("outcome %s, seat there %v", f.Case.Outcome, w.has("jo@example.com"))
+		t.Errorf("outcome %s, seat there %v", f.Case.Outcome, w.seated())
 	}
 	if n := len(w.fake.Requests(amplitudefake.RequestFilter{Effect: true})); n != 0 {
 		t.Errorf("%d changes in observe mode", n)
@@ -277,19 +281,19 @@ func TestProtectedPersonNeedsAPerson(t *testing.T) {
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		o.Protected = func(offboard.Person) string { return "this person is on the protected list" }
 	}})
-	w.person("leaver", "jo@example.com")
-	w.deactivate("leaver")
-	w.until("jo@example.com", offboard.StateNeedsAttention, offboard.WaitNothing)
-	if !w.has("jo@example.com") {
+	w.person("leaver", leaver)
+	w.deactivate()
+	w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
+	if !w.seated() {
 		t.Error("a protected person was removed")
 	}
 }
 
 func TestNoSeatClosesTheCase(t *testing.T) {
 	w := newWorld(t, setup{})
-	w.directoryOnly("leaver", "jo@example.com")
-	w.deactivate("leaver")
-	if f := w.closed("jo@example.com"); f.Case.Outcome != offboard.OutcomeNoSeat {
+	w.directoryOnly("leaver", leaver)
+	w.deactivate()
+	if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeNoSeat {
 		t.Errorf("outcome %s", f.Case.Outcome)
 	}
 }

@@ -37,6 +37,10 @@ func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			res.Changed = "somebody else took the address; the watch ends"
 			return outcome{result: res, say: "verify: " + res.Changed, update: offboard.Update{Verified: a.now()}}, nil
 		}
+		if a.file.Standing.Entitled && !a.file.Case.Incident() {
+			res.Changed = "entitled again; the watch ends"
+			return outcome{result: res, say: "verify: " + res.Changed}, nil
+		}
 		at := a.lookAt(number, since)
 		if a.now().Before(at) {
 			return outcome{
@@ -79,12 +83,9 @@ func (a *attempt) lookAt(number int, since time.Time) time.Time {
 
 func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time) (look, outcome, error) {
 	l := look{Number: number}
-	targets, err := a.targets(ctx)
-	if err != nil {
-		return l, outcome{}, err
-	}
-	for _, t := range targets {
+	for _, t := range a.removedSeats() {
 		var s sighting
+		var err error
 		if a.file.Case.Incident() && number == 0 {
 			s, err = t.org.roster.direct(ctx, t.org.Client.WithShare(amplitude.ShareEmergency), t.address, at)
 		} else {
@@ -112,23 +113,32 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 	return l, outcome{}, nil
 }
 
+// removedSeats are what remove asked Amplitude to remove.
+func (a *attempt) removedSeats() []target {
+	var r removed
+	if st := a.file.Step(offboard.StepRemove); st == nil || json.Unmarshal(st.Result, &r) != nil {
+		return nil
+	}
+	var out []target
+	for _, s := range r.Seats {
+		if org := a.orgs[s.Organization]; org != nil {
+			out = append(out, target{org: org, address: s.Address})
+		}
+	}
+	return out
+}
+
 // stillThere leaves a removal that did not hold to a person; a retry removes again.
 func (a *attempt) stillThere(org string, number int) outcome {
 	text := "Amplitude answered the removal, but the seat is still there in " + org
 	if number > 0 {
 		text = "the seat is back in " + org + ": somebody invited them again, a group push or a login brought them back"
 	}
-	round := 1
-	if st := a.file.Step(offboard.StepRemove); st != nil {
-		var r removed
-		if json.Unmarshal(st.Result, &r) == nil {
-			round = r.Round
-		}
-	}
 	var steps []offboard.Step
-	if st := a.file.Step(offboard.StepRemove); st != nil {
+	var r removed
+	if st := a.file.Step(offboard.StepRemove); st != nil && json.Unmarshal(st.Result, &r) == nil {
 		again := *st
-		again.Result = encode(removed{Round: round + 1})
+		again.Result = encode(removed{Round: r.Round + 1})
 		again.State, again.Finished = offboard.StepPending, time.Time{}
 		steps = append(steps, again)
 	}

@@ -19,6 +19,9 @@ import (
 	"offramp/transfer"
 )
 
+// leaver is the address of the person who leaves.
+const leaver = "jo@example.com"
+
 // clock is virtual time, shared by the store, the runner and the simulator.
 type clock struct {
 	mu sync.Mutex
@@ -206,9 +209,10 @@ func (w *world) change(id string, change func(offboard.Person) offboard.Person) 
 	}
 }
 
-func (w *world) deactivate(id string) {
+// deactivate is what the identity provider says about the leaver.
+func (w *world) deactivate() {
 	w.t.Helper()
-	w.change(id, func(p offboard.Person) offboard.Person { p.Active = false; return p })
+	w.change("leaver", func(p offboard.Person) offboard.Person { p.Active = false; return p })
 }
 
 // run looks at cases, and moves time where none is due, until done says so or
@@ -264,14 +268,14 @@ func (w *world) closed(address string) offboard.File {
 	return w.caseOf(address)
 }
 
-// until runs until the case of an address is in a state.
-func (w *world) until(address string, s offboard.State, wait offboard.Waiting) offboard.File {
+// until runs until the leaver's case is in a state.
+func (w *world) until(s offboard.State, wait offboard.Waiting) offboard.File {
 	w.t.Helper()
 	w.run(3*time.Hour, func() bool {
-		c := w.caseOf(address).Case
+		c := w.caseOf(leaver).Case
 		return c.State == s && c.Waiting == wait
 	})
-	return w.caseOf(address)
+	return w.caseOf(leaver)
 }
 
 // act records a person's decision.
@@ -282,15 +286,16 @@ func (w *world) act(caseID string, decide func(offboard.File) (offboard.Update, 
 	}
 }
 
-func (w *world) has(email string) bool {
-	return len(w.fake.PersonState(email).Members) > 0
+// seated reports whether the leaver has a seat.
+func (w *world) seated() bool {
+	return len(w.fake.PersonState(leaver).Members) > 0
 }
 
-// effects counts the calls of one kind that changed something about an object.
-func (w *world) effects(word string) int {
+// removals counts the calls that removed somebody.
+func (w *world) removals() int {
 	n := 0
 	for _, r := range w.fake.Requests(amplitudefake.RequestFilter{Effect: true}) {
-		if r.Effect == word {
+		if r.Effect == "removed member" {
 			n++
 		}
 	}

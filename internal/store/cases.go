@@ -70,6 +70,23 @@ func (s *Store) Claim(ctx context.Context, id string, lease time.Duration) (f of
 	return f, fence, err
 }
 
+// Keep extends an attempt's lease while it works on something long.
+// offboard.ErrFenced: the case is not its own any more.
+func (s *Store) Keep(ctx context.Context, fence offboard.Fence, lease time.Duration) error {
+	return s.transact(ctx, func(t *tx) error {
+		n, err := t.KeepLease(ctx, db.KeepLeaseParams{
+			LeaseUntil: t.now.Add(lease).UnixMilli(), ID: fence.CaseID, Epoch: fence.Epoch,
+		})
+		if err != nil {
+			return fmt.Errorf("keep lease: %w", err)
+		}
+		if n == 0 {
+			return ErrFenced
+		}
+		return nil
+	})
+}
+
 // locked reads a case for writing, and checks the attempt's right to.
 func (s *Store) locked(ctx context.Context, t *tx, fence offboard.Fence) (db.Case, offboard.File, error) {
 	row, err := t.LockCase(ctx, fence.CaseID)

@@ -112,6 +112,7 @@ func (r *record) leaver(t *testing.T, id string, plan offboard.PlanName) string 
 
 func TestOneAttemptAtATime(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, r *record) {
+		t.Helper()
 		id := r.leaver(t, "jo", offboard.Emergency)
 		_, first, err := r.Claim(t.Context(), id, 30*time.Second)
 		if err != nil {
@@ -145,6 +146,7 @@ func TestOneAttemptAtATime(t *testing.T) {
 
 func TestASignalDuringAnAttemptIsNotLost(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, r *record) {
+		t.Helper()
 		id := r.leaver(t, "jo", offboard.Emergency)
 		_, fence, err := r.Claim(t.Context(), id, 30*time.Second)
 		if err != nil {
@@ -172,6 +174,7 @@ func TestASignalDuringAnAttemptIsNotLost(t *testing.T) {
 
 func TestAnEffectIsIntendedOnceAndGuarded(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, r *record) {
+		t.Helper()
 		id := r.leaver(t, "jo", offboard.Emergency)
 		_, fence, err := r.Claim(t.Context(), id, 30*time.Second)
 		if err != nil {
@@ -199,6 +202,7 @@ func TestAnEffectIsIntendedOnceAndGuarded(t *testing.T) {
 
 func TestATamperedTimelineShows(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, r *record) {
+		t.Helper()
 		id := r.leaver(t, "jo", offboard.Leaver)
 		_, err := r.Act(t.Context(), id, func(offboard.File) (offboard.Update, error) {
 			return offboard.Update{Timeline: []offboard.Entry{{Actor: "kim", Kind: "note", Text: "looked at it"}}}, nil
@@ -220,6 +224,7 @@ func TestATamperedTimelineShows(t *testing.T) {
 
 func TestWritesOfAGroupFailAlone(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, r *record) {
+		t.Helper()
 		var all sync.WaitGroup
 		errs := make([]error, 64)
 		for i := range errs {

@@ -31,20 +31,33 @@ func (c *clock) pass(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// eachDatabase runs the same test on an empty SQLite file and on an empty
-// PostgreSQL database. Access groups are configured.
-func eachDatabase(t *testing.T, test func(t *testing.T, s *store.Store, c *clock)) {
+// database is one of the two kinds that every test of the record runs on.
+type database struct {
+	name    string
+	options func(t *testing.T) store.Options
+}
+
+func databases() []database {
+	return []database{
+		{"sqlite", func(t *testing.T) store.Options {
+			t.Helper()
+			return store.Options{Path: filepath.Join(t.TempDir(), "offramp.db")}
+		}},
+		{"postgres", func(t *testing.T) store.Options {
+			t.Helper()
+			return store.Options{URL: storetest.Postgres(t)}
+		}},
+	}
+}
+
+// open lets the test run in parallel and returns an empty database in which
+// access groups are configured, with its clock.
+func (d database) open(t *testing.T) (*store.Store, *clock) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		c := newClock()
-		test(t, open(t, store.Options{Path: filepath.Join(t.TempDir(), "offramp.db"), Now: c.now, AccessConfigured: true}), c)
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		c := newClock()
-		test(t, open(t, store.Options{URL: storetest.Postgres(t), Now: c.now, AccessConfigured: true}), c)
-	})
+	t.Parallel()
+	c, o := newClock(), d.options(t)
+	o.Now, o.AccessConfigured = c.now, true
+	return open(t, o), c
 }
 
 func open(t *testing.T, o store.Options) *store.Store {

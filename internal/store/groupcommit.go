@@ -102,12 +102,15 @@ func (g *group) transaction(batch []*pending) error {
 	}
 	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
 	var jobs []offboard.Job
+	var told []offboard.Reason
 	for _, p := range batch {
-		made, err := g.one(ctx, sqlTx, p, len(batch) > 1)
+		t, err := g.one(ctx, sqlTx, p, len(batch) > 1)
 		if err != nil {
 			return err
 		}
-		jobs = append(jobs, made...)
+		if t != nil {
+			jobs, told = append(jobs, t.jobs...), append(told, t.told...)
+		}
 	}
 	if err := g.store.flush(ctx, sqlTx, jobs); err != nil {
 		return err
@@ -115,14 +118,15 @@ func (g *group) transaction(batch []*pending) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	g.store.tell(told)
 	return nil
 }
 
 // one runs a write behind a savepoint. Its own failure is kept in p; the
-// returned error is one of the transaction.
-func (g *group) one(ctx context.Context, sqlTx *sql.Tx, p *pending, shared bool) ([]offboard.Job, error) {
+// returned error is one of the transaction. A write that failed returns nil.
+func (g *group) one(ctx context.Context, sqlTx *sql.Tx, p *pending, shared bool) (*tx, error) {
 	if p.ctx.Err() != nil {
-		p.err = context.Cause(p.ctx)
+		p.err = p.ctx.Err()
 		return nil, nil
 	}
 	if shared {
@@ -136,17 +140,17 @@ func (g *group) one(ctx context.Context, sqlTx *sql.Tx, p *pending, shared bool)
 	case !shared && p.err != nil:
 		return nil, p.err // alone: the whole transaction goes
 	case !shared:
-		return t.jobs, nil
+		return t, nil
 	case p.err != nil:
 		if _, err := sqlTx.ExecContext(ctx, "rollback to one"); err != nil {
 			return nil, fmt.Errorf("roll back to savepoint: %w", err)
 		}
-		t.jobs = nil
+		t = nil
 	}
 	if _, err := sqlTx.ExecContext(ctx, "release one"); err != nil {
 		return nil, fmt.Errorf("release savepoint: %w", err)
 	}
-	return t.jobs, nil
+	return t, nil
 }
 
 func (g *group) close() {

@@ -11,7 +11,7 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // embedded files have no other form
+var migrations embed.FS
 
 // migrationLock is the advisory lock that replicas share while they migrate.
 const migrationLock = 0x6f666672616d70

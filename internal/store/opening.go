@@ -118,6 +118,7 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if err := t.InsertCase(ctx, row); err != nil {
 		return "", fmt.Errorf("insert case: %w", err)
 	}
+	t.told = append(t.told, o.Reason)
 	for _, s := range o.Steps {
 		if err := t.saveStep(ctx, row.ID, s); err != nil {
 			return "", err

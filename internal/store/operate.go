@@ -207,6 +207,26 @@ type Stats struct {
 	TasksOverdue map[offboard.TaskKind]int
 }
 
+// Load is how busy an organization's budget is.
+type Load struct {
+	Used    int // requests of the last minute
+	Waiting int // cases of all organizations that wait for a slot
+}
+
+// Load reads how busy an organization's budget is.
+func (s *Store) Load(ctx context.Context, organization string) (l Load, err error) {
+	since := s.now().Add(-time.Minute).UnixMilli()
+	used, err := s.queries().CountBudgetUses(ctx, db.CountBudgetUsesParams{Organization: organization, Since: since})
+	if err != nil {
+		return l, fmt.Errorf("read budget: %w", err)
+	}
+	waiting, err := s.queries().CountWaiting(ctx, string(offboard.WaitBudget))
+	if err != nil {
+		return l, fmt.Errorf("count waiting cases: %w", err)
+	}
+	return Load{Used: int(used), Waiting: int(waiting)}, nil
+}
+
 // Stats counts live cases and tasks.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{Overdue: map[offboard.PlanName]int{}, TasksOverdue: map[offboard.TaskKind]int{}}

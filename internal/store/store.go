@@ -43,12 +43,13 @@ type Enqueuer interface {
 
 // Options say which database to use. Exactly one of Path and URL is set.
 type Options struct {
-	Path             string           // SQLite file
-	URL              string           // PostgreSQL
-	Now              func() time.Time // nil: time.Now
-	AccessConfigured bool             // whether being active alone is not enough
-	Patience         time.Duration    // how long a write is retried while the database is away; 0: 20 s
-	Retried          func()           // called for every retried write; nil: nobody counts
+	Path             string                // SQLite file
+	URL              string                // PostgreSQL
+	Now              func() time.Time      // nil: time.Now
+	AccessConfigured bool                  // whether being active alone is not enough
+	Patience         time.Duration         // how long a write is retried while the database is away; 0: 20 s
+	Retried          func()                // called for every retried write; nil: nobody counts
+	Opened           func(offboard.Reason) // told of every case that was opened, after its commit; nil: nobody
 }
 
 // Store is safe for concurrent use.
@@ -175,6 +176,7 @@ type tx struct {
 	sql  *sql.Tx
 	now  time.Time
 	jobs []offboard.Job
+	told []offboard.Reason // of cases that were opened
 }
 
 func (t *tx) enqueue(j offboard.Job) { t.jobs = append(t.jobs, j) }
@@ -225,7 +227,17 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	s.tell(t.told)
 	return nil
+}
+
+// tell counts the cases of a write that is now durable.
+func (s *Store) tell(opened []offboard.Reason) {
+	for _, r := range opened {
+		if s.opts.Opened != nil {
+			s.opts.Opened(r)
+		}
+	}
 }
 
 func (s *Store) flush(ctx context.Context, sqlTx *sql.Tx, jobs []offboard.Job) error {

@@ -144,7 +144,7 @@ func runRetire(t *testing.T, newHook func(t *testing.T) Hook) {
 	}
 	runOperation(t, rotated, func(h Hook) operation {
 		return operation{name: h.Rotator.Name(), do: func(ctx context.Context) (transfer.Receipt, error) {
-			return h.Rotator.(transfer.Retirer).Retire(ctx, h.Rotation) //nolint:forcetypeassert // Run has looked
+			return h.Rotator.(transfer.Retirer).Retire(ctx, h.Rotation) // Run has looked
 		}}
 	})
 	for _, tc := range rotationRefusals() {
@@ -152,7 +152,7 @@ func runRetire(t *testing.T, newHook func(t *testing.T) Hook) {
 			h := rotated(t)
 			before := h.effects()
 			tc.change(&h.Rotation)
-			_, err := h.Rotator.(transfer.Retirer).Retire(t.Context(), h.Rotation) //nolint:forcetypeassert // Run has looked
+			_, err := h.Rotator.(transfer.Retirer).Retire(t.Context(), h.Rotation) // Run has looked
 			h.refusedSince(t, before, err, tc.want)
 		})
 	}

@@ -359,6 +359,17 @@ func (q *Queries) CountTasksOverdue(ctx context.Context, now int64) ([]CountTask
 	return items, nil
 }
 
+const countWaiting = `-- name: CountWaiting :one
+select count(*) from cases where closed_at = 0 and state = 'waiting' and waiting = $1
+`
+
+func (q *Queries) CountWaiting(ctx context.Context, waiting string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countWaiting, waiting)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteSteps = `-- name: DeleteSteps :exec
 delete from step where case_id = $1
 `
@@ -387,6 +398,7 @@ update cases set wake_at = $1, queued_at = $2
 where wake_at <= $2 and closed_at = 0 and id in (
     select d.id from cases d
     where d.closed_at = 0 and d.wake_at > 0 and d.wake_at <= $2 and d.lease_until <= $2
+        and d.state not in ('held', 'needs_attention')
         and (d.plan = 'emergency') = cast($3 as boolean)
     order by d.wake_at limit $4
 )
@@ -731,6 +743,25 @@ func (q *Queries) InsertTask(ctx context.Context, arg InsertTaskParams) error {
 		arg.EndedAt,
 	)
 	return err
+}
+
+const keepLease = `-- name: KeepLease :execrows
+update cases set lease_until = $1, wake_at = $1
+where id = $2 and epoch = $3 and closed_at = 0 and lease_until > 0
+`
+
+type KeepLeaseParams struct {
+	LeaseUntil int64
+	ID         string
+	Epoch      int64
+}
+
+func (q *Queries) KeepLease(ctx context.Context, arg KeepLeaseParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, keepLease, arg.LeaseUntil, arg.ID, arg.Epoch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const lastCaseOf = `-- name: LastCaseOf :one

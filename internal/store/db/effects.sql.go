@@ -212,6 +212,22 @@ func (q *Queries) ClaimSeat(ctx context.Context, arg ClaimSeatParams) error {
 	return err
 }
 
+const countBudgetUses = `-- name: CountBudgetUses :one
+select count(*) from budget_use where organization = $1 and at > $2
+`
+
+type CountBudgetUsesParams struct {
+	Organization string
+	Since        int64
+}
+
+func (q *Queries) CountBudgetUses(ctx context.Context, arg CountBudgetUsesParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countBudgetUses, arg.Organization, arg.Since)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const effectByKey = `-- name: EffectByKey :one
 select key, case_id, step, object, state, response, epoch, intended_at, done_at from effect where key = $1
 `

@@ -41,6 +41,7 @@ update cases set wake_at = @again, queued_at = @now
 where wake_at <= @now and closed_at = 0 and id in (
     select d.id from cases d
     where d.closed_at = 0 and d.wake_at > 0 and d.wake_at <= @now and d.lease_until <= @now
+        and d.state not in ('held', 'needs_attention')
         and (d.plan = 'emergency') = cast(@urgent as boolean)
     order by d.wake_at limit @most
 )
@@ -155,3 +156,10 @@ values (@case_id, @seq, @at, @actor, @kind, @body, @data, @prev_hash, @hash);
 
 -- name: TimelineOf :many
 select * from timeline where case_id = @case_id order by seq;
+
+-- name: CountWaiting :one
+select count(*) from cases where closed_at = 0 and state = 'waiting' and waiting = @waiting;
+
+-- name: KeepLease :execrows
+update cases set lease_until = @lease_until, wake_at = @lease_until
+where id = @id and epoch = @epoch and closed_at = 0 and lease_until > 0;

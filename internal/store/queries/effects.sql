@@ -112,3 +112,6 @@ update person set version = version where id = @id returning *;
 
 -- name: SetRemoval :exec
 update person set removal = @removal where id = @id;
+
+-- name: CountBudgetUses :one
+select count(*) from budget_use where organization = @organization and at > @since;

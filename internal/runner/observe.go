@@ -1,0 +1,86 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"offramp/internal/offboard"
+	"offramp/transfer"
+)
+
+// observed replaces the steps that change something, or wait for people, by
+// ones that write down what they would have done. The case ends where the
+// removal would have begun.
+func observed(n offboard.StepName, step stepFunc) stepFunc {
+	switch n {
+	case offboard.StepContain:
+		return would(func(a *attempt) (list []string) {
+			for _, st := range a.found().Seats {
+				for _, g := range st.Sighting.Groups {
+					list = append(list, "take the member out of group "+g.Name+" in "+st.Organization)
+				}
+				for _, h := range st.Assignments {
+					list = append(list, fmt.Sprintf("take away the role on project %d in %s", h.Project, st.Organization))
+				}
+			}
+			return list
+		})
+	case offboard.StepApprove:
+		return would(func(a *attempt) []string {
+			return []string{fmt.Sprintf("wait for %d approvals", a.file.Case.Policy.Approvals)}
+		})
+	case offboard.StepHandover:
+		return would(func(a *attempt) (list []string) {
+			for _, as := range a.owned() {
+				by := "a task for a person"
+				if hook := a.hookFor(transfer.AssetKind(as.Kind)); hook != nil {
+					by = hook.Name()
+				}
+				list = append(list, fmt.Sprintf("hand over %s %s through %s", as.Kind, as.RemoteID, by))
+			}
+			if a.unlisted() == offboard.UnlistedTask {
+				list = append(list, "open a task for what no API can list")
+			}
+			return list
+		})
+	case offboard.StepRotate:
+		return would(func(a *attempt) (list []string) {
+			if a.opts.Credentials != nil {
+				for _, c := range a.opts.Credentials(a.file.Person) {
+					list = append(list, "replace "+c.Name)
+				}
+			}
+			return list
+		})
+	case offboard.StepRemove:
+		return func(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+			targets, err := a.targets(ctx)
+			if err != nil {
+				return outcome{}, err
+			}
+			var list []string
+			for _, t := range targets {
+				list = append(list, "remove the member from "+t.org.Name)
+			}
+			return outcome{end: offboard.OutcomeObserved, result: list, note: "observe mode: nothing was changed; would " + sentence(list)}, nil
+		}
+	case offboard.StepIdentify, offboard.StepSnapshot, offboard.StepInventory, offboard.StepVerify, offboard.StepAudit,
+		offboard.StepNotify, offboard.StepArchive:
+	}
+	return step
+}
+
+func would(list func(a *attempt) []string) stepFunc {
+	return func(_ context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+		l := list(a)
+		return outcome{skip: true, result: l, say: string(s.Name) + ": would " + sentence(l)}, nil
+	}
+}
+
+func sentence(list []string) string {
+	if len(list) == 0 {
+		return "do nothing"
+	}
+	return strings.Join(list, "; ")
+}
