@@ -98,7 +98,11 @@ func (e *EventOwner) Transfer(ctx context.Context, h Handover) (Receipt, error) 
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := e.events.SetEventOwner(ctx, h.Asset.Project, name, owner); err != nil {
+	err = e.events.SetEventOwner(ctx, h.Asset.Project, name, owner)
+	if err != nil && !IsTemporary(err) && owner != h.Successor.Email && h.Successor.Email != "" {
+		err = e.events.SetEventOwner(ctx, h.Asset.Project, name, h.Successor.Email) // an old form that is no longer taken
+	}
+	if err != nil {
 		return Receipt{}, fmt.Errorf("%s: write the owner: %w", eventOwner, err)
 	}
 	is, err := e.events.Event(ctx, h.Asset.Project, name)

@@ -137,6 +137,7 @@ const (
 type Organization struct {
 	Name           string    `yaml:"name"`            // required, unique
 	Region         Region    `yaml:"region"`          // default US
+	Slug           string    `yaml:"slug"`            // "Org URL" of its general settings; empty: links in tasks lead to the start page
 	Endpoints      Endpoints `yaml:"endpoints"`       // zero: those of the region
 	SCIMKey        Secret    `yaml:"scim_key"`        // required: without it nobody can be removed
 	OrgID          string    `yaml:"org_id"`          // needed for the audit log

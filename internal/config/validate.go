@@ -257,6 +257,7 @@ func (v *validator) organizations() {
 		key := fmt.Sprintf("organizations[%d]", i)
 		v.name(names, o.Name, key+".name")
 		v.require(o.Region == US || o.Region == EU, "write us or eu", key+".region")
+		v.require(o.Slug == "" || namePattern.MatchString(o.Slug), "write the last part of the organization's address in Amplitude, such as acme", key+".slug")
 		v.require(o.SCIMKey.IsSet(), "add the SCIM key of the organization; without it nobody can be removed", key+".scim_key")
 		v.unique(keys, o.SCIMKey.SHA256(), "name each Amplitude organization once, or two budgets share one limit", "%s.scim_key", key)
 		v.require(o.OrgID == "" || numberPattern.MatchString(o.OrgID), "write the number of the organization", key+".org_id")

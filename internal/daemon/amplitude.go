@@ -98,7 +98,7 @@ func (c *content) project(id string) (*amplitude.Client, int, error) {
 	client := c.clients[id]
 	n, err := strconv.Atoi(id)
 	if client == nil || err != nil {
-		return nil, 0, &transfer.Error{Op: "transfer", Detail: "the project is not configured"}
+		return nil, 0, &transfer.Error{Hook: "amplitude", Op: "find the project", Detail: "the project is not configured"}
 	}
 	return client, n, nil
 }

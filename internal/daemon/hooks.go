@@ -63,8 +63,21 @@ func (d *Daemon) hooks(o *runner.Options, c *content) error {
 		}
 		add(key, false, true)
 	}
-	o.Manual, err = transfer.NewManual(transfer.ManualOptions{})
+	o.Manual, err = transfer.NewManual(transfer.ManualOptions{Sites: sites(d.cfg)})
 	return err
+}
+
+// sites tells where the pages of each organization are.
+func sites(cfg *config.Config) map[string]transfer.Site {
+	out := map[string]transfer.Site{}
+	for _, o := range cfg.Organizations {
+		site := transfer.Site{Slug: o.Slug}
+		if o.Region == config.EU {
+			site.App = "https://app.eu.amplitude.com"
+		}
+		out[o.Name] = site
+	}
+	return out
 }
 
 // hook builds a configured webhook or command. Both may be told an address
@@ -120,7 +133,7 @@ func newSinks(cfg *config.Config) (sinks, error) {
 func (s sinks) Publish(ctx context.Context, p transfer.Publication) error {
 	sink := s[p.Credential.Name]
 	if sink == nil {
-		return &transfer.Error{Op: "publish", Detail: "no directory is configured for the new key of " + p.Credential.Label()}
+		return &transfer.Error{Hook: "publish", Op: "publish", Detail: "no directory is configured for the new key of " + p.Credential.Label()}
 	}
 	return sink.Publish(ctx, p)
 }

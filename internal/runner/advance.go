@@ -347,7 +347,7 @@ func (a *attempt) finish(ctx context.Context, s *offboard.Step, out outcome) err
 				u.Steps = append(u.Steps, st)
 			}
 		}
-		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: string(state), Text: fmt.Sprintf("case %s: %s; %s", state, out.end, note)})
+		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: string(state), Text: fmt.Sprintf("case %s: %s", out.end, note)})
 		return u, nil
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"offramp/amplitude"
@@ -69,6 +70,14 @@ type message struct {
 	Text string `json:"text"`
 }
 
+func (t told) names() string {
+	var to []string
+	for _, m := range t.Messages {
+		to = append(to, m.To)
+	}
+	return strings.Join(slices.Compact(to), ", ")
+}
+
 // notify writes down who has to know what; the messages stand on the timeline
 // and in the console.
 func notify(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
@@ -98,7 +107,7 @@ func notify(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 		}
 		return 1
 	})
-	return outcome{result: res, say: fmt.Sprintf("notify: %d messages recorded", len(res.Messages))}, nil
+	return outcome{result: res, say: "notify: messages for " + res.names()}, nil
 }
 
 // archive closes the case; the store writes the evidence bundle with it.

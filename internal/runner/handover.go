@@ -230,7 +230,7 @@ func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Han
 func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome, left []offboard.Asset, waiting bool, err error) {
 	for _, as := range a.owned() {
 		hook := a.hookFor(transfer.AssetKind(as.Kind))
-		if hook == nil {
+		if hook == nil || as.By != "" { // no hook takes it, or the one that does could not
 			left = append(left, as)
 			continue
 		}
@@ -239,6 +239,14 @@ func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome
 		h.Key = hookKey(a.key(offboard.StepHandover, as.ID))
 		h.Attempt = a.file.Step(offboard.StepHandover).Attempts + 1
 		perm, done, person, err := a.byHook(ctx, hook, h, as)
+		if e, ok := errors.AsType[*transfer.Error](err); ok && !e.Retry {
+			as.By = e.Error()
+			if err := a.couldNot(ctx, as); err != nil {
+				return outcome{}, nil, false, err
+			}
+			left = append(left, as)
+			continue
+		}
 		if err != nil || !perm.Allowed {
 			return refused(perm), nil, false, err
 		}
@@ -255,6 +263,21 @@ func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome
 		}
 	}
 	return outcome{}, left, waiting, nil
+}
+
+// couldNot records that no hook hands an asset over: it becomes a person's.
+func (a *attempt) couldNot(ctx context.Context, as offboard.Asset) error {
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(offboard.File) (offboard.Update, error) {
+		text := fmt.Sprintf("%s %s is left to a person: %s", as.Kind, as.RemoteID, as.By)
+		return offboard.Update{
+			Assets:   []offboard.Asset{as},
+			Timeline: []offboard.Entry{{Actor: "offramp", Kind: string(offboard.StepHandover), Text: text}},
+		}, nil
+	})
+	if err == nil {
+		a.file = f
+	}
+	return err
 }
 
 func (a *attempt) byHook(ctx context.Context, hook transfer.Transferrer, h transfer.Handover, as offboard.Asset) (p offboard.Permission, done, person bool, err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"offramp/amplitude"
@@ -66,7 +67,16 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			return o, nil
 		}
 	}
-	return outcome{result: res, say: fmt.Sprintf("remove: %d removals answered", len(res.Seats)), update: offboard.Update{Removed: a.now()}}, nil
+	return outcome{result: res, say: res.sentence(), update: offboard.Update{Removed: a.now()}}, nil
+}
+
+// sentence tells what Amplitude answered, per seat.
+func (r removed) sentence() string {
+	var parts []string
+	for _, s := range r.Seats {
+		parts = append(parts, s.Organization+": "+s.Answer)
+	}
+	return "remove: " + strings.Join(parts, "; ")
 }
 
 func firstError(errs []error) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -59,7 +60,7 @@ func rotate(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) 
 		waiting.result = res
 		return *waiting, nil
 	}
-	return outcome{result: res, say: fmt.Sprintf("rotate: %d credentials replaced", len(res.Credentials))}, nil
+	return outcome{result: res, say: "rotate: replaced " + strings.Join(res.Credentials, "; ")}, nil
 }
 
 func (a *attempt) rotateOne(ctx context.Context, c Credential, rot offboard.Rotation) (outcome, error) {
@@ -172,10 +173,12 @@ func (r *Runner) retire(ctx context.Context, rot offboard.Rotation) error {
 		return err
 	}
 	retirer, ok := r.rotatorFor(c.Kind).(transfer.Retirer)
-	if ok {
-		if _, err := retirer.Retire(ctx, rotationRequest(c, rot)); err != nil {
-			return err
-		}
+	if !ok {
+		return nil // a person ended the old one with their task, or has to; nothing here can tell
+	}
+	receipt, err := retirer.Retire(ctx, rotationRequest(c, rot))
+	if err != nil || receipt.State != transfer.StateDone {
+		return err
 	}
 	rot.State, rot.Retired = offboard.RotationRetired, r.now()
 	return r.opts.Store.SaveRotation(ctx, rot)

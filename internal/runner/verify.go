@@ -87,7 +87,11 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 		var s sighting
 		var err error
 		if a.file.Case.Incident() && number == 0 {
-			s, err = t.org.roster.direct(ctx, t.org.Client.WithShare(amplitude.ShareEmergency), t.address, at)
+			client := t.org.Client.WithShare(amplitude.ShareEmergency)
+			s, err = t.org.roster.direct(ctx, client, t.address, at)
+			if err == nil && !s.clear() {
+				s, err = t.org.roster.direct(ctx, client, t.address, a.now())
+			}
 		} else {
 			s, err = t.org.roster.look(ctx, amplitude.ShareVerify, t.address, at)
 			if err == nil && !s.clear() && s.At.Before(a.now()) { // what others read a while ago may be over
