@@ -73,11 +73,12 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, 401, json.RawMessage(`{"title":"Unauthorized","status":401,"detail":"send the token of an operator"}`))
 		return
 	}
-	name := r.Method
+	var name strings.Builder
+	name.WriteString(r.Method)
 	for part := range strings.SplitSeq(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/") {
-		name += "-" + part
+		name.WriteString("-" + part)
 	}
-	b, err := os.ReadFile(filepath.Join(s.dir, "answers", name+".json"))
+	b, err := os.ReadFile(filepath.Join(s.dir, "answers", name.String()+".json"))
 	if err != nil {
 		http.Error(w, "<html>not found</html>", http.StatusNotFound)
 		return

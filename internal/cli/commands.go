@@ -10,6 +10,7 @@ func commands() []func(Env) *cobra.Command {
 		serveCommand,
 		simulateCommand,
 		configCommand,
+		doctorCommand,
 		casesCommand,
 		tasksCommand,
 		tokenCommand,

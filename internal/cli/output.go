@@ -77,7 +77,7 @@ func plain(s string) string {
 func wrap(text string, indent int) string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(plain(text)) {
+	for word := range strings.FieldsSeq(plain(text)) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width-indent {
 			lines = append(lines, line)
 			line = ""

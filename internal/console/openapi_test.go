@@ -131,8 +131,7 @@ func text[T ~string](in []T) []string {
 
 // fields lists the JSON names of a type, and those that are always there.
 func fields(t reflect.Type) (all, always []string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if f.Anonymous {
 			a, b := fields(f.Type)
 			all, always = append(all, a...), append(always, b...)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -199,9 +200,7 @@ func (p *provider) oktaPut(ctx context.Context, a *actor, change object) error {
 	if err != nil {
 		return err
 	}
-	for k, v := range change {
-		is[k] = v
-	}
+	maps.Copy(is, change)
 	_, err = p.call(ctx, http.MethodPut, "/Users/"+a.id, is, http.StatusOK)
 	return err
 }

@@ -78,7 +78,7 @@ func (s *stage) linef(who, format string, args ...any) {
 func wrapped(text string, indent int) string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(strings.Map(visible, text)) {
+	for word := range strings.FieldsSeq(strings.Map(visible, text)) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > demoWidth-indent {
 			lines = append(lines, line)
 			line = ""
@@ -221,7 +221,8 @@ func (d *demo) table(t truth) {
 		return
 	}
 	d.stage.heading("What the cases say, and what is true in the simulator")
-	s := fmt.Sprintf("%-11s %-17s %-15s %6s | %-5s %6s %7s %7s %8s %5s\n",
+	var s strings.Builder
+	fmt.Fprintf(&s, "%-11s %-17s %-15s %6s | %-5s %6s %7s %7s %8s %5s\n",
 		"", "reason", "case", "lag", "seat", "groups", "removed", "orphans", "handed", "calls")
 	for _, p := range t.people {
 		is, reason, late := "none", "", "-"
@@ -232,10 +233,10 @@ func (d *demo) table(t truth) {
 		if !p.actor.removed() {
 			handed = fmt.Sprintf("kept %d", p.owned-p.moved)
 		}
-		s += fmt.Sprintf("%-11s %-17s %-15s %6s | %-5s %6d %7d %7d %8s %5d\n",
+		fmt.Fprintf(&s, "%-11s %-17s %-15s %6s | %-5s %6d %7d %7d %8s %5d\n",
 			p.actor.name(), reason, is, late, p.seat(), len(p.groups), p.removals, p.orphans, handed, p.calls)
 	}
-	d.stage.print(s)
+	d.stage.print(s.String())
 	removed := 0
 	for _, p := range t.people {
 		removed += p.removals

@@ -35,7 +35,7 @@ func TestDemoEndsWellAndKeepsWhatItMade(t *testing.T) {
 			t.Errorf("the output does not say %q", want)
 		}
 	}
-	for _, line := range strings.Split(out, "\n") {
+	for line := range strings.SplitSeq(out, "\n") {
 		if len([]rune(line)) > 100 {
 			t.Errorf("a line is longer than 100 columns: %s", line)
 		}

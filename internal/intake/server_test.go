@@ -36,6 +36,9 @@ type settings struct {
 	access   []string
 	byEmail  bool
 	wrap     func(*store.Store) intake.Store
+	newID    func() string                              // nil: as in production
+	rules    func(connection string, r *offboard.Rules) // nil: none is changed
+	open     func(*store.Options)                       // nil: nothing is changed
 }
 
 const (
@@ -48,6 +51,9 @@ func newBridge(tb testing.TB, set settings) *bridge {
 	o := store.Options{Path: filepath.Join(tb.TempDir(), "offramp.db"), AccessConfigured: len(set.access) > 0}
 	if set.postgres {
 		o.Path, o.URL = "", storetest.Postgres(tb)
+	}
+	if set.open != nil {
+		set.open(&o)
 	}
 	s, err := store.Open(tb.Context(), o)
 	if err != nil {
@@ -70,12 +76,16 @@ func newBridge(tb testing.TB, set settings) *bridge {
 	}
 	directory, err := intake.New(intake.Options{
 		Store: record, AccessGroups: set.access, Metrics: b.metrics, Log: zap.NewNop().WithOptions(core),
-		ByEmail: func(string) bool { return set.byEmail },
-		Rules: func(string) offboard.Rules {
-			return offboard.Rules{
+		ByEmail: func(string) bool { return set.byEmail }, NewID: set.newID,
+		Rules: func(connection string) offboard.Rules {
+			r := offboard.Rules{
 				AccessConfigured: len(set.access) > 0, Settle: time.Minute, Grace: time.Minute,
 				Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() },
 			}
+			if set.rules != nil {
+				set.rules(connection, &r)
+			}
+			return r
 		},
 	})
 	if err != nil {

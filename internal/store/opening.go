@@ -119,10 +119,8 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 		return "", fmt.Errorf("insert case: %w", err)
 	}
 	t.told = append(t.told, o.Reason)
-	for _, s := range o.Steps {
-		if err := t.saveStep(ctx, row.ID, s); err != nil {
-			return "", err
-		}
+	if err := t.insertSteps(ctx, row.ID, o.Steps); err != nil {
+		return "", err
 	}
 	for _, a := range o.Approvals {
 		if err := t.saveApproval(ctx, row.ID, a); err != nil {

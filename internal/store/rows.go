@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"offramp/internal/offboard"
@@ -63,10 +64,33 @@ func (t *tx) replaceSteps(ctx context.Context, caseID string, all []offboard.Ste
 	if err := t.DeleteSteps(ctx, caseID); err != nil {
 		return fmt.Errorf("rewrite steps: %w", err)
 	}
-	for _, s := range all {
-		if err := t.saveStep(ctx, caseID, s); err != nil {
-			return err
+	return t.insertSteps(ctx, caseID, all)
+}
+
+// insertSteps writes a whole plan in one statement: of all that a new case
+// costs, eleven single ones would be the largest part.
+func (t *tx) insertSteps(ctx context.Context, caseID string, all []offboard.Step) error {
+	const columns = 9
+	var q strings.Builder
+	q.WriteString("insert into step (case_id, seq, name, state, attempts, result, error, started_at, finished_at) values ")
+	args := make([]any, 0, columns*len(all))
+	for i, s := range all {
+		if i > 0 {
+			q.WriteString(", ")
 		}
+		q.WriteByte('(')
+		for c := range columns {
+			if c > 0 {
+				q.WriteByte(',')
+			}
+			fmt.Fprintf(&q, "$%d", i*columns+c+1)
+		}
+		q.WriteByte(')')
+		args = append(args, caseID, int64(s.Seq), string(s.Name), string(s.State), int64(s.Attempts), string(s.Result),
+			s.Error, millis(s.Started), millis(s.Finished))
+	}
+	if _, err := t.sql.ExecContext(ctx, q.String(), args...); err != nil {
+		return fmt.Errorf("insert steps: %w", err)
 	}
 	return nil
 }
