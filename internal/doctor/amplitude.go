@@ -74,18 +74,19 @@ type examination struct {
 // members checks the SCIM key, that a member who is listed is also found, and
 // whether somebody watches over every member.
 func (x examination) members(ctx context.Context) {
-	const renew = "copy it again from Amplitude, Settings > Organization settings > Access and SSO > Provisioning Settings, " +
-		"or generate another one there, which ends the old one at once"
 	var first amplitude.Page
-	well := x.try(ctx, probe{
-		what: "SCIM key", setting: "scim_key", from: x.org.SCIMKey.From(), renew: renew, base: x.opts.Endpoints.SCIM, own: x.org.Endpoints.SCIM != "",
+	scim := probe{
+		what: "SCIM key", setting: "scim_key", from: x.org.SCIMKey.From(), base: x.opts.Endpoints.SCIM, own: x.org.Endpoints.SCIM != "",
+		renew: "copy it again from Amplitude, Settings > Organization settings > Access and SSO > Provisioning Settings, " +
+			"or generate another one there, which ends the old one at once",
 		swap: func(at *amplitude.Endpoints, other amplitude.Endpoints) { at.SCIM = other.SCIM },
 		read: func(ctx context.Context, c *amplitude.Client) (string, error) {
 			page, err := c.MembersPage(ctx, 1)
 			first = page
 			return fmt.Sprintf("lists %d members", page.Total), err
 		},
-	})
+	}
+	well := x.try(ctx, scim)
 	const control = "known member"
 	switch {
 	case !well:
@@ -102,15 +103,15 @@ func (x examination) members(ctx context.Context) {
 				"check endpoints.scim, and any proxy in between, for paths that hold an @ or a %40",
 			}
 		} else if err != nil {
-			err = x.explain(err, probe{what: control, setting: "scim_key", renew: renew, base: x.opts.Endpoints.SCIM})
+			err = x.explain(err, scim)
 		}
 		x.s.tell(control, "a member who is listed is found by their address", err)
 	}
-	x.domains(ctx, first)
+	x.domains(ctx, first, scim)
 }
 
 // domains looks for members whom no connection can ever reach.
-func (x examination) domains(ctx context.Context, page amplitude.Page) {
+func (x examination) domains(ctx context.Context, page amplitude.Page, scim probe) {
 	const what = "domains"
 	var covered []string
 	reached := false
@@ -126,8 +127,10 @@ func (x examination) domains(ctx context.Context, page amplitude.Page) {
 		covered = append(covered, c.Domains...)
 	}
 	if !reached {
-		x.s.tell(what, "", &trouble{"no connection has this organization: nobody is removed from it",
-			"add it to the organizations of the connection whose people it has"})
+		x.s.tell(what, "", &trouble{
+			"no connection has this organization: nobody is removed from it",
+			"add it to the organizations of the connection whose people it has",
+		})
 		return
 	}
 	outside, looked, total := map[string]int{}, 0, page.Total
@@ -144,7 +147,7 @@ func (x examination) domains(ctx context.Context, page amplitude.Page) {
 		}
 		next, err := x.client.MembersPage(ctx, looked+1)
 		if err != nil {
-			x.s.tell(what, "", x.explain(err, probe{what: what, setting: "scim_key", base: x.opts.Endpoints.SCIM}))
+			x.s.tell(what, "", x.explain(err, scim))
 			return
 		}
 		page = next

@@ -44,18 +44,18 @@ type Check struct {
 
 // Options say what is examined, and by what way.
 type Options struct {
-	Config        *config.Config                                        // required
-	Connection    string                                                // only this one and its organizations; empty: all
-	Token         string                                                // of Connection, over its bootstrap token; empty: that one
-	Public        string                                                // required; base URL of the public listener
-	Admin         string                                                // base URL of the admin listener; required with OperatorToken
-	OperatorToken string                                                // empty: cases are not looked at
-	Amplitude     func(config.Organization) (amplitude.Options, error)  // required; how the server reaches an organization
-	HTTP          *http.Client                                          // to the server; nil: one that follows no redirect
-	Transport     http.RoundTripper                                     // to Amplitude; nil: the client's own
-	Now           func() time.Time                                      // nil: time.Now
-	Patience      time.Duration                                         // with the made-up person's case; 0: 15 s
-	Each          func(Check)                                           // told each check as it ends; nil: nobody
+	Config        *config.Config                                       // required
+	Connection    string                                               // only this one and its organizations; empty: all
+	Token         string                                               // of Connection, over its bootstrap token; empty: that one
+	Public        string                                               // required; base URL of the public listener
+	Admin         string                                               // base URL of the admin listener; required with OperatorToken
+	OperatorToken string                                               // empty: cases are not looked at
+	Amplitude     func(config.Organization) (amplitude.Options, error) // required; how the server reaches an organization
+	HTTP          *http.Client                                         // to the server; nil: one that follows no redirect
+	Transport     http.RoundTripper                                    // to Amplitude; nil: the client's own
+	Now           func() time.Time                                     // nil: time.Now
+	Patience      time.Duration                                        // with the made-up person's case; 0: 15 s
+	Each          func(Check)                                          // told each check as it ends; nil: nobody
 }
 
 // Doctor examines one installation. It may run more than once.
@@ -145,8 +145,13 @@ func (s subject) add(what string, result Result, say, fix string) {
 	}
 }
 
-func (s subject) ok(what, format string, args ...any)   { s.add(what, OK, fmt.Sprintf(format, args...), "") }
-func (s subject) skip(what, format string, args ...any) { s.add(what, Skipped, fmt.Sprintf(format, args...), "") }
+func (s subject) ok(what, format string, args ...any) {
+	s.add(what, OK, fmt.Sprintf(format, args...), "")
+}
+
+func (s subject) skip(what, format string, args ...any) {
+	s.add(what, Skipped, fmt.Sprintf(format, args...), "")
+}
 
 // tell reports how a check ended, and whether it ended well.
 func (s subject) tell(what, well string, err error) bool {
