@@ -24,12 +24,14 @@ const (
 	apiCohorts    api = "cohorts"
 	apiExperiment api = "experiment"
 	apiEvaluation api = "evaluation"
+	apiDeveloper  api = "developer"
+	apiLookup     api = "lookup_tables"
 )
 
 func (a api) String() string { return string(a) }
 
 func allAPIs() []api {
-	return []api{apiSCIM, apiAccess, apiAudit, apiTaxonomy, apiCohorts, apiExperiment, apiEvaluation}
+	return []api{apiSCIM, apiAccess, apiAudit, apiTaxonomy, apiCohorts, apiExperiment, apiEvaluation, apiDeveloper, apiLookup}
 }
 
 // Client talks to one organization. It is made by New, does not change
@@ -40,6 +42,10 @@ type Client struct {
 	orgAuth  string // empty: not configured
 	orgID    int
 	projects map[int]project
+
+	developerAuth string              // empty: not configured
+	developer     *semaphore.Weighted // the Developer API does not say how much it bears
+
 	secrets  []string // cut from every error text, should a server repeat them
 	budget   Budget
 	http     *http.Client
@@ -85,8 +91,11 @@ func New(o Options) (*Client, error) {
 		metrics:  m,
 		agent:    o.UserAgent,
 		share:    ShareOther,
+
+		developerAuth: developerAuth(o.DeveloperToken),
+		developer:     semaphore.NewWeighted(developerRequests),
 	}
-	secrets := []Secret{o.SCIMKey, o.OrgKey, o.OrgSecret}
+	secrets := append([]Secret{o.SCIMKey, o.OrgKey, o.OrgSecret}, developerSecrets(o.DeveloperToken)...)
 	if o.OrgKey != "" {
 		c.orgAuth = basic(o.OrgKey, o.OrgSecret)
 	}

@@ -1,6 +1,7 @@
 // Package amplitude is a client for the public APIs of one Amplitude
 // organization: SCIM, User Management, Audit Logs, Taxonomy, Behavioral
-// Cohorts, Experiment Management and the evaluation end point.
+// Cohorts, Lookup Tables, Experiment Management, the evaluation end point, and
+// what the Developer API lists.
 //
 // It owns how Amplitude is asked and how its answers are read: addresses,
 // credentials, paging, limits, quirks and errors. It must not know why

@@ -21,8 +21,8 @@ var (
 	ErrNotConfigured = errors.New("not configured")
 	// ErrReadOnly says that a write was asked of a ReadOnly client.
 	ErrReadOnly = errors.New("this client only reads")
-	// ErrNotEnrolled says that the organization is not enrolled in the User
-	// Management API, which is by invitation.
+	// ErrNotEnrolled says that the organization is not enrolled in an API that
+	// is by invitation, such as User Management.
 	ErrNotEnrolled = errors.New("the organization is not enrolled in this API")
 	// ErrShortList says that a list which did not change while it was read
 	// held fewer distinct entries than it announced. Absence from it proves
@@ -34,6 +34,9 @@ var (
 	// ErrRetention says that an audit log was asked for a time before its
 	// retention of 90 days.
 	ErrRetention = errors.New("the audit log keeps 90 days")
+	// ErrTruncated says that a list goes on past what its API shows. What it
+	// showed is returned with the error; absence from it proves nothing.
+	ErrTruncated = errors.New("the list goes on past what the API shows")
 	// ErrAuditTruncated says that more audit entries fell into one second than
 	// one answer holds, so they cannot all be listed.
 	ErrAuditTruncated = errors.New("the audit log has more entries than it can list")
@@ -51,7 +54,7 @@ const (
 // Error is what went wrong with one request. Its text never holds a URL, an
 // e-mail address or a secret.
 type Error struct {
-	API        string        // scim, access, audit, taxonomy, cohorts, experiment, evaluation
+	API        string        // scim, access, audit, taxonomy, cohorts, experiment, evaluation, developer, lookup_tables
 	Op         string        // what was asked, in words
 	Status     int           // the HTTP status, or the one a SCIM error inside a 2xx names; zero: no answer
 	Code       string        // a word of the API (scimType, problem code) or of the client; often empty

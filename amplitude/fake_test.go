@@ -67,10 +67,10 @@ func fakeOptions(f *amplitudefake.Fake, transport http.RoundTripper, host string
 		Name: "acme",
 		Endpoints: amplitude.Endpoints{
 			SCIM: host + "/scim/1", UserManagement: host + "/user-management/1", Audit: host + "/api/2/audit-logs",
-			Analytics: host, Experiment: host + "/api/1", Evaluation: host,
+			Analytics: host, Experiment: host + "/api/1", Evaluation: host, Developer: host, Data: host,
 		},
 		SCIMKey: amplitude.Secret(creds.SCIMKey), OrgID: creds.OrgID,
-		OrgKey: amplitude.Secret(creds.OrgKey), OrgSecret: amplitude.Secret(creds.OrgSecret),
+		OrgKey: amplitude.Secret(creds.OrgKey), OrgSecret: amplitude.Secret(creds.OrgSecret), DeveloperToken: amplitude.Secret(creds.DeveloperToken),
 		Transport: transport, Now: f.Now,
 	}
 	for _, p := range creds.Projects {

@@ -13,7 +13,7 @@ import (
 const schemaError = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 // fault is an error body of any of the APIs: a SCIM error, a problem document
-// (RFC 7807), taxonomy's success and errors, cohorts' error object.
+// (RFC 9457), taxonomy's success and errors, cohorts' error object.
 type fault struct {
 	Schemas           texts           `json:"schemas"`
 	ScimType          text            `json:"scimType"`
@@ -24,6 +24,7 @@ type fault struct {
 	Message           text            `json:"message"`
 	Code              text            `json:"code"`
 	ErrorCode         text            `json:"error_code"`
+	ErrorWord         text            `json:"errorCode"` // of lookup tables
 	Success           json.RawMessage `json:"success"`
 	Error             json.RawMessage `json:"error"`
 	Errors            json.RawMessage `json:"errors"`
@@ -110,7 +111,7 @@ func (f fault) detail() string {
 
 // code returns the API's word for the error if it looks like one, else nothing.
 func (c *Client) code(f fault, hide []string) string {
-	words := []text{f.ScimType, f.Code, f.ErrorCode}
+	words := []text{f.ScimType, f.Code, f.ErrorCode, f.ErrorWord}
 	for _, m := range f.messages() {
 		words = append(words, m.Code, m.Type)
 	}

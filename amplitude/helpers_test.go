@@ -24,6 +24,7 @@ const (
 	apiKey        = "api-key-4711"
 	secretKey     = "secret-key-4711"
 	managementKey = "ampex_management-4711"
+	devToken      = "amp_developer-4711"
 	projectID     = 187520
 	orgID         = 36958
 	leaver        = "jo.smith@example.com"
@@ -120,9 +121,9 @@ func options(transport http.RoundTripper) amplitude.Options {
 		Name: "acme",
 		Endpoints: amplitude.Endpoints{
 			SCIM: host + "/scim/1", UserManagement: host + "/user-management/1", Audit: host + "/api/2/audit-logs",
-			Analytics: host, Experiment: host + "/api/1", Evaluation: host,
+			Analytics: host, Experiment: host + "/api/1", Evaluation: host, Developer: host, Data: host,
 		},
-		SCIMKey: scimKey, OrgID: orgID, OrgKey: orgKey, OrgSecret: orgSecret,
+		SCIMKey: scimKey, OrgID: orgID, OrgKey: orgKey, OrgSecret: orgSecret, DeveloperToken: devToken,
 		Projects:  []amplitude.Project{{ID: projectID, Name: "Shop", APIKey: apiKey, SecretKey: secretKey, ManagementKey: managementKey}},
 		Transport: transport,
 		Now:       today,
@@ -159,7 +160,7 @@ func mustNotLeak(t *testing.T, err error) {
 	t.Helper()
 	text := strings.ToLower(err.Error())
 	for _, secret := range []string{
-		scimKey, orgKey, orgSecret, apiKey, secretKey, managementKey,
+		scimKey, orgKey, orgSecret, apiKey, secretKey, managementKey, devToken,
 		"://", "amplitude.invalid", leaver, "jo.smith%40example.com", "@", "bearer", "basic ",
 	} {
 		if strings.Contains(text, strings.ToLower(secret)) {

@@ -9,14 +9,17 @@ import (
 // Sizes, times and limits. Those of Amplitude are documented by it; the others
 // are ours and keep one strange answer from filling memory.
 const (
-	scimPageSize       = 100  // most that SCIM returns at once
-	accessPageSize     = 200  // most that User Management returns at once
-	experimentPageSize = 1000 // most that Experiment Management returns at once
-	auditPageSize      = 100  // the only size the documentation shows; a larger one could be cut silently
+	scimPageSize       = 100    // most that SCIM returns at once
+	accessPageSize     = 200    // most that User Management returns at once
+	experimentPageSize = 1000   // most that Experiment Management returns at once
+	developerPageSize  = 200    // most that the Developer API returns at once
+	developerListEnd   = 10_000 // where its lists end, whatever comes behind
+	auditPageSize      = 100    // the only size the documentation shows; a larger one could be cut silently
 	auditRange         = 30 * 24 * time.Hour
 	auditRetention     = 90 * 24 * time.Hour
 	taxonomyCost       = 4 // concurrent cost per project: a read costs 1, a write 2
 	cohortRequests     = 5 // concurrent requests per project
+	developerRequests  = 4 // concurrent requests per organization; ours, its limits are not published
 
 	maxListBytes  = 64 << 20
 	maxBytes      = 1 << 20

@@ -23,7 +23,10 @@ type Options struct {
 	OrgID     int       // with OrgKey and OrgSecret; zero: User Management and audit log are not configured
 	OrgKey    Secret
 	OrgSecret Secret
-	Projects  []Project             // none: taxonomy, cohorts and experiment are not configured
+
+	DeveloperToken Secret // personal access token or OAuth token; empty: the Developer API is not configured
+
+	Projects  []Project             // none: taxonomy, cohorts, lookup tables and experiment are not configured
 	Budget    Budget                // nil: SCIM requests are not limited
 	Transport http.RoundTripper     // nil: the client's own, pooled
 	Now       func() time.Time      // nil: time.Now
@@ -36,7 +39,7 @@ type Options struct {
 type Project struct {
 	ID            int    // required
 	Name          string // shown to people only
-	APIKey        Secret // with SecretKey: taxonomy and cohorts
+	APIKey        Secret // with SecretKey: taxonomy, cohorts and lookup tables
 	SecretKey     Secret
 	ManagementKey Secret // Experiment Management
 }
@@ -49,8 +52,8 @@ type Endpoints struct {
 	Audit          string // …/api/2/audit-logs, the organization's id is appended
 	Analytics      string // the host; /api/3/cohorts and /api/2/taxonomy are appended
 	Experiment     string // …/api/1
-	Developer      string
-	Data           string
+	Developer      string // the host; /v1 is appended
+	Data           string // the host; /api/3/lookup_table is appended
 	Evaluation     string // the host; /sdk/v2/vardata is appended
 }
 
@@ -125,7 +128,7 @@ func (o Options) check() error {
 	for _, s := range []struct {
 		name  string
 		value Secret
-	}{{"SCIM key", o.SCIMKey}, {"organization key", o.OrgKey}, {"organization secret", o.OrgSecret}} {
+	}{{"SCIM key", o.SCIMKey}, {"organization key", o.OrgKey}, {"organization secret", o.OrgSecret}, {"developer token", o.DeveloperToken}} {
 		if !printable(s.value) {
 			add("the %s holds a blank or a control character", s.name)
 		}

@@ -48,7 +48,7 @@ func newBridge(t *testing.T, database string, replace ...string) *bridge {
 	sim := httptest.NewServer(fake)
 	t.Cleanup(sim.Close)
 	b := &bridge{t: t, dir: t.TempDir(), fake: fake, scim: strings.Repeat("s", 32), op: strings.Repeat("o", 32)}
-	b.client = &http.Client{Transport: &http.Transport{}}
+	b.client = &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 30 * time.Second}}
 	t.Cleanup(b.client.CloseIdleConnections)
 	c := fake.Credentials()
 	b.project = c.Projects[0].ID

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,10 +83,8 @@ func refused(t *testing.T, what string, a answer, status int, scimType string) {
 // the request is still being written: then there is none.
 func oneOf(t *testing.T, what string, got int, want ...int) {
 	t.Helper()
-	for _, w := range want {
-		if got == w {
-			return
-		}
+	if slices.Contains(want, got) {
+		return
 	}
 	t.Errorf("%s: %d, want one of %v", what, got, want)
 }
@@ -223,11 +222,8 @@ func TestHugeRequestsAreRefusedCheaply(t *testing.T) {
 		if oneOf(t, path+" 64 MB", a.status, http.StatusRequestEntityTooLarge, 0); a.status != 0 {
 			refused(t, path, a, http.StatusRequestEntityTooLarge, "")
 		}
-		a = b.idp(method, path, strings.Repeat(" ", 64<<20))
-		if oneOf(t, path+" 64 MB", a.status, http.StatusRequestEntityTooLarge, 0); a.status != 0 {
-			refused(t, path, a, http.StatusRequestEntityTooLarge, "")
-		}
-		refused(t, path, b.idp(method, path, strings.Repeat(" ", 5<<20), "Expect", "100-continue"), http.StatusRequestEntityTooLarge, "")
+		// With a length it is refused before a byte of it is sent.
+		refused(t, path, b.idp(method, path, strings.Repeat(" ", 64<<20), "Expect", "100-continue"), http.StatusRequestEntityTooLarge, "")
 	}
 	long := strings.Repeat("a", 100<<10)
 	for name, operation := range map[string]string{

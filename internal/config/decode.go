@@ -61,7 +61,7 @@ func (d *decoder) value(key string, node ast.Node, v reflect.Value) {
 	}
 	switch v.Kind() { //nolint:exhaustive // the others are not in Config
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[netip.Prefix]() {
+		if t := v.Type(); t == reflect.TypeFor[netip.Prefix]() || t == reflect.TypeFor[NotBefore]() {
 			d.scalar(key, node, v)
 			return
 		}
@@ -191,6 +191,11 @@ func setScalar(v reflect.Value, text string) string {
 			return "write a duration such as 90s, 5m or 72h"
 		}
 		*target = parsed
+		return ""
+	case *NotBefore:
+		if !target.parse(text) {
+			return "write a duration such as 90s, 5m or 72h, or leave_date"
+		}
 		return ""
 	case *netip.Prefix:
 		parsed, ok := parsePrefix(text)

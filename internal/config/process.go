@@ -11,9 +11,11 @@ import (
 // holds is taken; without any, the built-in one: plan leaver, one approval.
 type Policy struct {
 	Name         string        `yaml:"name"`          // required, unique; recorded with every case
-	When         string        `yaml:"when"`          // CEL over person and event; empty: always
+	When         string        `yaml:"when"`          // CEL; empty: always, or, with trigger, only the trigger's cases
+	Trigger      string        `yaml:"trigger"`       // CEL over was and person; opens a case when it becomes true; empty: opens none
+	Reason       string        `yaml:"reason"`        // of the trigger's cases; empty: role_change
 	Plan         Plan          `yaml:"plan"`          // default PlanLeaver
-	NotBefore    time.Duration `yaml:"not_before"`    // grace before anything is done
+	NotBefore    NotBefore     `yaml:"not_before"`    // grace before anything is done
 	Due          time.Duration `yaml:"due"`           // 0: by the reason
 	Approvals    int           `yaml:"approvals"`     // 0 to 2; default 1
 	Contain      string        `yaml:"contain"`       // always, when waiting (default) or never
@@ -22,6 +24,24 @@ type Policy struct {
 	AtDeadline   AtDeadline    `yaml:"at_deadline"`   // empty: handover.at_deadline
 	Unlisted     Unlisted      `yaml:"unlisted"`      // empty: handover.unlisted
 	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
+}
+
+// NotBefore is when a case may begin: some time after the decision, or at the
+// leave date that the identity provider claims.
+type NotBefore struct {
+	After     time.Duration
+	LeaveDate bool // written leave_date
+}
+
+// parse reads a duration or leave_date.
+func (n *NotBefore) parse(text string) bool {
+	if text == "leave_date" {
+		*n = NotBefore{LeaveDate: true}
+		return true
+	}
+	after, err := time.ParseDuration(text)
+	*n = NotBefore{After: after}
+	return err == nil
 }
 
 // Plan is an order of steps.
@@ -60,7 +80,8 @@ func (v *validator) policies() {
 		key := fmt.Sprintf("policies[%d]", i)
 		v.name(seen, p.Name, key+".name")
 		v.require(p.Approvals >= 0 && p.Approvals <= 2, "write 0, 1 or 2 approvals", key+".approvals")
-		v.require(p.NotBefore >= 0 && p.Due >= 0 && p.Deadline >= 0, "write durations of zero or more", key)
+		v.require(p.NotBefore.After >= 0 && p.Due >= 0 && p.Deadline >= 0, "write durations of zero or more", key)
+		v.require(p.Reason == "" || p.Trigger != "", "remove it, or add trigger: other cases have the reason that they opened with", key+".reason")
 		v.oneOf(string(p.Plan), []string{"leaver", "emergency"}, key+".plan")
 		v.oneOf(p.Contain, []string{"always", "when waiting", "never"}, key+".contain")
 		v.oneOf(string(p.AtDeadline), []string{"", "remove", "escalate", "hold"}, key+".at_deadline")

@@ -74,6 +74,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	d.store, err = store.Open(ctx, store.Options{
 		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
 		Retried: retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
+		PolicyFailed: policyFailures(cfg, d.registry, o.Log.Named("policies")),
 	})
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 	}
 	o := runner.Options{
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
-		Reach: d.reach(), Protected: protected(d.cfg), Credentials: credentials(d.cfg), Verify: d.cfg.Verify.After,
+		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Verify: d.cfg.Verify.After,
 		Gather: d.cfg.Verify.Gather, Tolerance: d.opts.Tempo.Tolerance, Backoff: d.opts.Tempo.Backoff,
 		Overlap: d.opts.Tempo.Overlap, Callbacks: true, Log: d.opts.Log.Named("runner"), Metrics: d.registry,
 	}

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -42,10 +40,15 @@ func Check(cfg *config.Config) config.Problems {
 
 func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 	h := cfg.Handover
+	var problems config.Problems
 	list := make([]offboard.Conditional, 0, len(cfg.Policies)+1)
-	for _, p := range cfg.Policies {
-		list = append(list, offboard.Conditional{When: p.When, Policy: offboard.Policy{
-			Name: p.Name, Version: version(p), Plan: offboard.PlanName(p.Plan), NotBefore: p.NotBefore, Due: p.Due,
+	for i, p := range cfg.Policies {
+		reason, known := offboard.KnownReason(p.Reason)
+		if p.Reason != "" && !known {
+			problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].reason", i), fmt.Sprintf("write one of %q", offboard.Reasons())))
+		}
+		list = append(list, offboard.Conditional{When: p.When, Trigger: p.Trigger, Reason: reason, Policy: offboard.Policy{
+			Name: p.Name, Plan: offboard.PlanName(p.Plan), NotBefore: p.NotBefore.After, AtLeave: p.NotBefore.LeaveDate, Due: p.Due,
 			Approvals: p.Approvals, Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
 			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
 			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt,
@@ -54,20 +57,21 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 	builtIn := offboard.Fallback()
 	builtIn.Successor, builtIn.Handover = h.Successor, h.Deadline
 	builtIn.AtHand, builtIn.Unlisted = offboard.Deadline(h.AtDeadline), offboard.Unlisted(h.Unlisted)
-	list = append(list, offboard.Conditional{Policy: builtIn})
-	ps, errs := offboard.NewPolicies(list)
-	var problems config.Problems
-	for _, i := range slices.Sorted(maps.Keys(errs)) {
-		err := errs[i]
-		problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].when", i), err.Error()))
+	ps, bad := offboard.NewPolicies(list, builtIn)
+	for _, b := range bad {
+		problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].%s", b.Index, b.Key), b.Err.Error()))
 	}
 	return ps, problems
 }
 
-// version names what a policy said when a case opened.
-func version(p config.Policy) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", p))
-	return fmt.Sprintf("%x", sum[:4])
+// Rules returns the rules of each connection as the file has them, for a look
+// at what they would decide.
+func Rules(cfg *config.Config) (func(connection string) offboard.Rules, error) {
+	r, err := newRules(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return r.of, nil
 }
 
 func or[T comparable](value, otherwise T) T {
@@ -84,16 +88,40 @@ func (r *rules) of(connection string) offboard.Rules {
 	return offboard.Rules{
 		AccessConfigured: len(r.cfg.Access.Groups) > 0, Grace: r.cfg.Access.Grace, Settle: r.cfg.Brake.Settle,
 		TrustIncidents: c.Trust.Incidents, TrustApprovals: c.Trust.Approvals, Location: c.Location(),
-		Policy: r.policies.For,
+		Policy: r.policies.For, Triggers: r.policies, Organizations: r.organizations(c),
 		Reachable: func(address string) bool {
 			return len(c.Domains) == 0 || slices.Contains(c.Domains, offboard.Domain(address))
 		},
 	}
 }
 
+// organizations lists what a connection reaches; naming none means all.
+func (r *rules) organizations(c config.Connection) []string {
+	if len(c.Organizations) > 0 {
+		return c.Organizations
+	}
+	var out []string
+	for _, o := range r.cfg.Organizations {
+		out = append(out, o.Name)
+	}
+	return out
+}
+
 // byEmail tells whether a connection's seats are found by the primary e-mail.
 func (r *rules) byEmail(connection string) bool {
 	return r.connections[connection].Address == config.AddressPrimaryEmail
+}
+
+// reachable tells whether an address is in a connection's domains.
+func reachable(cfg *config.Config) func(connection, address string) bool {
+	domains := map[string][]string{}
+	for _, c := range cfg.Connections {
+		domains[c.Name] = c.Domains
+	}
+	return func(connection, address string) bool {
+		d := domains[connection]
+		return len(d) == 0 || slices.Contains(d, offboard.Domain(address))
+	}
 }
 
 // protected tells why a person is never removed without a person's word.

@@ -177,7 +177,9 @@ func (l *listener) play(t *testing.T, request string) []byte {
 func (l *listener) tell(t *testing.T, out *bytes.Buffer) (any bool) {
 	t.Helper()
 	list := l.cases(t)
-	slices.SortFunc(list, func(a, b offboard.Case) int { return cmp.Or(cmp.Compare(a.PersonID, b.PersonID), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, func(a, b offboard.Case) int {
+		return cmp.Or(cmp.Compare(a.PersonID, b.PersonID), cmp.Compare(a.ID, b.ID))
+	})
 	for _, k := range list {
 		entries, err := l.store.Timeline(t.Context(), k.ID)
 		if err != nil {

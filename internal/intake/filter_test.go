@@ -101,7 +101,7 @@ func TestAFilterThatWouldReadEveryoneIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBridge(t, settings{})
 	const people = 1001
-	crowd(t, b, people)
+	b.crowd(t, 0, people)
 	for _, text := range []string{`title eq "x"`, `userName co "p"`, `active eq true and title pr`, `userName eq "p000001@example.com" or title pr`, `not (active eq true)`} {
 		if got := b.want(t, 400, oktaToken, http.MethodGet, "/Users"+filter(text), ""); got.scimType() != "invalidFilter" {
 			t.Errorf("%s: %s", text, got.text)

@@ -158,15 +158,33 @@ func Retry(f File, by, because string) (Update, error) {
 		step.Attempts, step.Error = 0, ""
 		u.Steps = []Step{step}
 		text += " of " + string(step.Name)
+		u.Tasks = reopened(f, step.Name)
 	}
 	u.Timeline = []Entry{entry(by, "retried", text, because)}
 	return u, nil
+}
+
+// reopened gives back the tasks of a step that somebody declined.
+func reopened(f File, step StepName) []Task {
+	var out []Task
+	for _, t := range f.Tasks {
+		ofStep := step == StepHandover && t.Kind != TaskRotate || step == StepRotate && t.Kind == TaskRotate
+		if ofStep && t.State == TaskDeclined {
+			t.State, t.By, t.Note, t.Ended = TaskOpen, "", "", time.Time{}
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Expedite ends a wait for time: the case may change things outside from now on.
 func Expedite(f File, by, because string, now time.Time) (Update, error) {
 	if err := decidable(f, by); err != nil {
 		return Update{}, err
+	}
+	if d := f.Person.Removal; d != nil && now.Before(d.From) {
+		return Update{}, refused("until their leave date the person is entitled to the seat; " +
+			"if they shall go now, say so with: offramp cases open --person ADDRESS --reason REASON")
 	}
 	if !now.Before(f.Case.NotBefore) {
 		return Update{}, refused("the case does not wait for its time: %s", standing(f.Case))
@@ -293,13 +311,18 @@ func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decisi
 		return nil, Verdict{}, incomplete("give one of the known reasons")
 	}
 	p.Claims = Claims{Ticket: o.Ticket}
-	opening := NewOpening(p, o.Reason, "opened by operator "+o.By, r, now)
+	opening := newOpening(departure{
+		was: p, is: p, reason: o.Reason, how: ByOperator, text: "opened by operator " + o.By,
+	}, r, now)
 	decision := &Decision{Reason: o.Reason, By: o.By}
 	switch {
 	case !prior.Live:
 		return decision, Verdict{Open: &opening}, nil
+	case prior.Began && prior.Verified:
+		return decision, Verdict{Again: true, Trace: opening.Trigger}, nil
 	case prior.Began:
 		return nil, Verdict{}, refused("a case is live for this person and its removal has begun: there is nothing to add")
+	case prior.scheduled(p.Removal, now): // it need not wait for the leave date any more
 	case opening.Reason.urgency() <= prior.Reason.urgency():
 		return nil, Verdict{}, refused("a case is live for this person, reason %s, and %s is not more urgent", prior.Reason, o.Reason)
 	}

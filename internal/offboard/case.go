@@ -42,6 +42,16 @@ const (
 	EndCancel Ending = "cancel"
 )
 
+// Begins is the moment for which decisions about the case ask: now, or its
+// NotBefore while that lies ahead. Until a leave date the person is entitled,
+// and the case is not cancelled for it.
+func (c Case) Begins(now time.Time) time.Time {
+	if c.NotBefore.After(now) {
+		return c.NotBefore
+	}
+	return now
+}
+
 // Incident reports whether the case is a security incident, which runs the
 // emergency plan and ignores entitlement through other connections.
 func (c Case) Incident() bool { return c.Plan == Emergency }
@@ -207,7 +217,7 @@ type File struct {
 
 // Standing is what the directory says about the person and the seat now.
 type Standing struct {
-	Entitled      bool     // the person, through their own connection
+	Entitled      bool     // the person, through their own connection, when the case may begin
 	ElsewhereBy   string   // connection through which the same human is entitled, empty: none
 	HeldBy        string   // id of another person who holds the address, empty: none
 	SeatClaimedBy string   // live case of somebody else that claimed the seat, empty: none

@@ -10,6 +10,7 @@ type GuardFacts struct {
 	Observe   bool
 	Paused    string // who paused outward changes and why; empty: not paused
 	Protected string // why the person is protected; empty: not
+	Outside   string // why the address is out of the connection's reach; empty: it is not
 	Now       time.Time
 }
 
@@ -45,14 +46,19 @@ func Guard(f GuardFacts) Permission {
 	case s.HeldBy != "":
 		return refuse("somebody else at the identity provider holds this address now; " +
 			"check who has the seat, then resolve the case")
+	case f.Outside != "":
+		return refuse(f.Outside)
 	case f.Observe:
 		return Permission{Outcome: OutcomeObserved, Because: "observe mode: nothing is changed in Amplitude"}
 	case c.State == StateHeld:
 		return Permission{State: StateHeld, Because: "the case is held"}
-	case c.Ending == EndCancel:
+	case c.Ending == EndCancel && !f.File.RemoveBegan():
 		return Permission{Cancel: true, Because: "an operator cancelled the case"}
-	case s.Entitled && !incident:
+	case s.Entitled && !f.File.RemoveBegan():
 		return Permission{Cancel: true, Because: "the person is entitled again"}
+	case s.Entitled:
+		return Permission{Outcome: OutcomeRehired, Because: "entitled again after the removal had begun: see what was answered, " +
+			"and invite them again in Amplitude where they are gone"}
 	case s.ElsewhereBy != "" && !incident:
 		return refuse("the person is entitled through connection " + s.ElsewhereBy +
 			"; remove them there too, or cancel the case")
@@ -73,12 +79,15 @@ func Guard(f GuardFacts) Permission {
 // that the address is somebody else's now, or that the same human is entitled
 // through another connection.
 //
+// holds tells whether they hold it as user name or e-mail now; a person whose
+// seat once had it, and who is not entitled, does not.
+//
 // Within one connection an address belongs to one person: any other holder is
 // somebody else. Across connections an address held since before the case
 // opened is the same human; one taken afterwards is somebody else.
-func Holder(c Case, other Person, since time.Time, otherEntitled bool) (heldBy, elsewhere string) {
+func Holder(c Case, other Person, since time.Time, holds, otherEntitled bool) (heldBy, elsewhere string) {
 	switch {
-	case other.ID == c.PersonID || !other.Deleted.IsZero():
+	case other.ID == c.PersonID || !other.Deleted.IsZero() || !holds && !otherEntitled:
 		return "", ""
 	case other.Connection == c.Connection || since.After(c.Opened):
 		return other.ID, ""

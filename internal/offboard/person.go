@@ -62,16 +62,20 @@ type Claims struct {
 }
 
 // Decision is a standing removal decision: this person shall have no seat,
-// whatever the identity provider says, until it ends.
+// whatever the identity provider says, from its beginning until it ends.
 type Decision struct {
-	Reason Reason    `json:"reason"`
-	By     string    `json:"by"`
-	Until  time.Time `json:"until,omitzero"` // zero: until revoked
+	Reason    Reason    `json:"reason"`
+	By        string    `json:"by"`
+	From      time.Time `json:"from,omitzero"`        // zero: at once
+	Until     time.Time `json:"until,omitzero"`       // zero: until revoked
+	LeaveDate bool      `json:"leave_date,omitempty"` // made by the claimed leave date: changes and ends with it
+	Policy    string    `json:"policy,omitempty"`     // made by this policy's trigger: ends when it no longer holds
+	Before    *Before   `json:"before,omitempty"`     // with Policy: what the trigger compares with
 }
 
 // Stands reports whether the decision is in force at now. A nil decision never is.
 func (d *Decision) Stands(now time.Time) bool {
-	return d != nil && (d.Until.IsZero() || now.Before(d.Until))
+	return d != nil && !now.Before(d.From) && (d.Until.IsZero() || now.Before(d.Until))
 }
 
 // Name is how the person is called in a sentence: display name, else given and

@@ -1,5 +1,12 @@
 package offboard
 
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
 // PlanName names an order of steps.
 type PlanName string
 
@@ -44,6 +51,33 @@ func Steps(p PlanName) []StepName {
 		StepIdentify, StepSnapshot, StepContain, StepInventory, StepApprove, StepHandover,
 		StepRotate, StepRemove, StepVerify, StepNotify, StepArchive,
 	}
+}
+
+// Again returns the steps of a case that removes and verifies once more: Round
+// of the removal is raised, so that its effects are new ones.
+func Again(steps []Step) []Step {
+	out := slices.Clone(steps)
+	for i, s := range out {
+		switch s.Name {
+		case StepRemove:
+			var r struct {
+				Round int `json:"round"`
+			}
+			_ = json.Unmarshal(s.Result, &r) // without a result this was the first round
+			s.Result = json.RawMessage(fmt.Sprintf(`{"round":%d}`, max(r.Round, 1)+1))
+			s.State, s.Attempts, s.Error, s.Finished = StepPending, 0, "", time.Time{}
+		case StepIdentify, StepSnapshot, StepVerify:
+			if s.Name == StepVerify || s.Name == StepIdentify {
+				s.Result = nil
+			}
+			if s.State != StepSkipped {
+				s.State, s.Attempts, s.Error, s.Finished = StepPending, 0, "", time.Time{}
+			}
+		case StepContain, StepInventory, StepApprove, StepHandover, StepRotate, StepAudit, StepNotify, StepArchive:
+		}
+		out[i] = s
+	}
+	return out
 }
 
 // Rewrite returns the steps of a case that changes to a more urgent plan: what

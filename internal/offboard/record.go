@@ -26,6 +26,7 @@ type Intent struct {
 	Object  string
 	Text    string        // for the timeline
 	Lease   time.Duration // how long the call may take
+	Address string        // of the seat; empty: the case's
 	Claim   []string      // organizations in which the case's seat is claimed first
 	Receipt string        // a one-time secret under which a hook may answer, empty: none
 	Until   time.Time     // how long the receipt is good

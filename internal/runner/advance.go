@@ -33,9 +33,10 @@ type outcome struct {
 	meanwhile bool             // the steps behind it may go on
 	attention string           // a person has to decide; says what
 	again     []offboard.StepName
-	end       offboard.Outcome // the case ends here
-	cancel    string           // undo what was done and cancel the case
-	skip      bool             // done, and there was nothing to do
+	end       offboard.Outcome         // the case ends here
+	cancel    string                   // undo what was done and cancel the case
+	skip      bool                     // done, and there was nothing to do
+	still     func(offboard.File) bool // with end: whether the reason still holds when it is recorded; nil: always
 }
 
 // stepFunc runs one step as far as it can go.
@@ -98,6 +99,19 @@ func (a *attempt) run(ctx context.Context) error {
 		if because := a.mindChanged(); because != "" {
 			return a.undo(ctx, because)
 		}
+		if c := a.file.Case; !c.Incident() && a.now().Before(c.NotBefore) {
+			out, err := a.early(ctx)
+			if err != nil {
+				if out, err = a.failed(ctx, &s, err); err != nil {
+					return err
+				}
+			}
+			if out.attention != "" {
+				return a.attention(ctx, &s, out)
+			}
+			rest = rest.and(out)
+			break
+		}
 		started := a.now()
 		step := stepOf(s.Name)
 		if a.opts.Observe {
@@ -159,7 +173,7 @@ func (a *attempt) mindChanged() string {
 	switch f := a.file; {
 	case f.Case.Ending == offboard.EndCancel && f.Case.Removed.IsZero():
 		return "an operator cancelled the case"
-	case f.Standing.Entitled && !f.Case.Incident() && !f.RemoveBegan():
+	case f.Standing.Entitled && !f.RemoveBegan():
 		return "the person is entitled again"
 	}
 	return ""
@@ -248,11 +262,42 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 	if errors.As(err, &stop) || !organizational(err) && !transfer.IsTemporary(err) {
 		return outcome{attention: err.Error()}, nil
 	}
+	if a.late(s.Name) {
+		return a.giveUp(*s, err), nil
+	}
 	s.Attempts++
 	pause := a.opts.Backoff << min(s.Attempts-1, 10)
 	pause = max(min(pause, 5*time.Minute), retryAfter(err))
 	a.log.Warn("step failed, will be repeated", zap.String("step", string(s.Name)), zap.Int("attempt", s.Attempts), zap.Error(err))
 	return outcome{wait: offboard.WaitRetry, until: now.Add(pause), note: err.Error()}, nil
+}
+
+// late reports whether a step that stands before the removal has no more time:
+// the policy lets the removal go on at the handover's deadline.
+func (a *attempt) late(n offboard.StepName) bool {
+	c := a.file.Case
+	if c.Incident() || !c.Removed.IsZero() || a.now().Before(c.Policy.HandoverDeadline(c.Begins(c.Opened))) ||
+		c.Policy.AtDeadline(c.Reason) != offboard.DeadlineRemove {
+		return false
+	}
+	switch n {
+	case offboard.StepSnapshot, offboard.StepContain, offboard.StepInventory, offboard.StepHandover, offboard.StepRotate:
+		return true
+	case offboard.StepIdentify, offboard.StepApprove, offboard.StepRemove, offboard.StepVerify, offboard.StepAudit,
+		offboard.StepNotify, offboard.StepArchive:
+	}
+	return false
+}
+
+// giveUp goes on without a step that could not be done in time.
+func (a *attempt) giveUp(s offboard.Step, err error) outcome {
+	out := outcome{skip: true, say: string(s.Name) + ": given up at the deadline: " + err.Error()}
+	if s.Name == offboard.StepHandover {
+		late, _ := a.overdue(time.Time{}, &handed{})
+		late.say = out.say + "; " + late.say
+		return late
+	}
+	return out
 }
 
 // organizational reports whether Amplitude refused everything rather than this
@@ -338,6 +383,10 @@ func (a *attempt) finish(ctx context.Context, s *offboard.Step, out outcome) err
 		s.Result = b
 	}
 	f, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
+		if out.still != nil && !out.still(f) {
+			empty := ""
+			return offboard.Update{State: offboard.StateRunning, Waiting: &none, Note: &empty, Now: true}, nil
+		}
 		u := out.update
 		u.State, u.Waiting, u.Note, u.Outcome = state, &none, &note, out.end
 		u.Steps = append(u.Steps, *s)
@@ -354,7 +403,9 @@ func (a *attempt) finish(ctx context.Context, s *offboard.Step, out outcome) err
 		return err
 	}
 	a.file = f
-	a.metrics.closed(f.Case)
-	a.log.Info("case closed", zap.String("outcome", string(out.end)))
+	if !f.Case.State.Live() {
+		a.metrics.closed(f.Case)
+		a.log.Info("case closed", zap.String("outcome", string(out.end)))
+	}
 	return nil
 }

@@ -116,7 +116,10 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 		return outcome{attention: err.Error()}, nil
 	}
 	f := a.file
-	out := outcome{end: offboard.OutcomeRemoved, note: "the seat is removed and verified"}
+	entitled := f.Standing.Entitled
+	out := outcome{end: offboard.OutcomeRemoved, note: "the seat is removed and verified", still: func(f offboard.File) bool {
+		return f.Standing.Entitled == entitled
+	}}
 	switch {
 	case f.Standing.Entitled:
 		out.end = offboard.OutcomeRehired

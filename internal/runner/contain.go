@@ -40,6 +40,9 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 				text: fmt.Sprintf("about to take the member out of group %s in %s", g.Name, org.Name),
 				call: func(ctx context.Context) (string, bool, error) {
 					err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, g.ID, a.file.Case.Address)
+					if notFound(err) {
+						return "the group no longer exists", false, nil
+					}
 					return "taken out of group " + g.Name, false, err
 				},
 			})
@@ -109,11 +112,15 @@ func (a *attempt) undo(ctx context.Context, because string) error {
 		return a.attention(ctx, s, out)
 	case out.wait != "":
 		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
-			return offboard.Update{State: offboard.StateWaiting, Waiting: &out.wait, Note: &out.note, WakeAt: out.until}, nil
+			return offboard.Update{
+				State: offboard.StateWaiting, Waiting: &out.wait, Note: &out.note, WakeAt: out.until, Steps: []offboard.Step{*s},
+			}, nil
 		})
 		return err
 	}
-	return a.finish(ctx, s, outcome{end: offboard.OutcomeCancelled, note: because})
+	return a.finish(ctx, s, outcome{end: offboard.OutcomeCancelled, note: because, still: func(f offboard.File) bool {
+		return f.Case.Ending == offboard.EndCancel || f.Standing.Entitled
+	}})
 }
 
 func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
@@ -126,7 +133,7 @@ func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
 			continue
 		}
 		org := a.orgs[parts[0]]
-		seen, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, e.Intended)
+		seen, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
 		if err != nil {
 			return outcome{}, err
 		}
@@ -138,7 +145,11 @@ func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
 			text: "about to give back " + parts[1] + " " + parts[2] + " in " + org.Name,
 			call: func(ctx context.Context) (string, bool, error) {
 				if parts[1] == "group" {
-					return "given back", false, org.Client.WithShare(amplitude.ShareOther).AddToGroup(ctx, parts[2], a.file.Case.Address)
+					err := org.Client.WithShare(amplitude.ShareOther).AddToGroup(ctx, parts[2], a.file.Case.Address)
+					if notFound(err) {
+						return "the group no longer exists", false, nil
+					}
+					return "given back", false, err
 				}
 				return "given back", false, giveRole(ctx, org, a.file.Case.Address, parts)
 			},

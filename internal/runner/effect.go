@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -12,13 +13,14 @@ import (
 
 // change is one outward change.
 type change struct {
-	step   offboard.StepName
-	object string
-	text   string   // what is about to happen, for the timeline
-	claim  []string // organizations whose seat the case claims first
-	giving bool     // it gives something back: the guards that protect people from loss do not apply
-	secret string   // under which a hook may answer later
-	until  time.Time
+	step    offboard.StepName
+	object  string
+	text    string   // what is about to happen, for the timeline
+	address string   // of the seat; empty: the case's
+	claim   []string // organizations whose seat the case claims first
+	giving  bool     // it gives something back: the guards that protect people from loss do not apply
+	secret  string   // under which a hook may answer later
+	until   time.Time
 
 	// read tells whether the change has already happened; it is asked where an
 	// earlier attempt may have made the call. nil: the call itself is idempotent.
@@ -45,20 +47,24 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 		paused = fmt.Sprintf("paused by %s: %s", stop.By, stop.Why)
 	}
 	in := offboard.Intent{
-		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: 2 * lease, Claim: c.claim, Receipt: c.secret, Until: c.until,
+		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
 	was, p, err := a.opts.Store.Intend(ctx, a.fence, in, func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}
+		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
 		if a.opts.Protected != nil {
 			facts.Protected = a.opts.Protected(f.Person)
 		}
 		return offboard.Guard(facts)
 	})
-	if err != nil || !p.Allowed || was.State == offboard.EffectDone {
+	if err != nil || was.State == offboard.EffectDone {
 		return p, was.State == offboard.EffectDone, err
+	}
+	if !p.Allowed && (was.State != offboard.EffectIntended || p.Outcome != offboard.OutcomeRehired || c.read == nil) {
+		return p, false, nil
 	}
 	if was.State == offboard.EffectIntended && c.read != nil {
 		found, response, err := c.read(ctx)
@@ -66,8 +72,12 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 			return p, false, err
 		}
 		if found {
+			p.Allowed = true // it has happened, whatever the guards say now
 			return p, true, a.did(ctx, key, c, response+" (found done after an interrupted attempt)")
 		}
+	}
+	if !p.Allowed {
+		return p, false, nil
 	}
 	response, pending, err := c.call(ctx)
 	if err != nil || pending {

@@ -1,15 +1,16 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"offramp/amplitude"
 	"offramp/internal/offboard"
 	"offramp/transfer"
 )
@@ -18,6 +19,7 @@ import (
 const (
 	taskSuccessor = "successor"
 	taskContent   = "handover/content"
+	taskLate      = "handover/late"
 )
 
 // handed is what handover came to.
@@ -48,7 +50,7 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 		return outcome{}, err
 	}
 	was.Refused = refusals
-	deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Opened)
+	deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Begins(a.file.Case.Opened))
 	if successor == nil {
 		if out, over := a.overdue(deadline, &was); over {
 			return out, nil
@@ -57,38 +59,71 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 	}
 	was.Successor, was.Source = successor.Person.Address, successor.Source
 	h := a.handoverTo(successor.Person, deadline)
-	out, items, waitHook, err := a.byHooks(ctx, h)
+	out, items, waitHook, err := a.byHooks(ctx, h, was)
 	if err != nil || !out.zero() {
 		return out, err
 	}
-	task := a.file.Task(taskContent)
-	if task == nil && (unlisted || len(items) > 0) {
-		return a.askContent(ctx, h, items, was)
+	out, done, err := a.byPerson(ctx, h, items, unlisted, was)
+	if err != nil || !out.zero() {
+		return out, err
 	}
-	switch {
-	case task != nil && task.State == offboard.TaskOpen:
-		if out, over := a.overdue(deadline, &was); over {
-			return out, nil
-		}
-		return outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "waiting for a person to hand over what no API can: " + task.Title}, nil
-	case task != nil && task.State == offboard.TaskDeclined:
-		return outcome{result: was, attention: "the handover task was declined: " + task.Note + "; hand over by hand, then retry or resolve the case"}, nil
-	case waitHook:
+	if waitHook {
 		if out, over := a.overdue(deadline, &was); over {
 			return out, nil
 		}
 		return outcome{wait: offboard.WaitHook, until: later(deadline, a.now()), result: was, note: "waiting for a hook's answer"}, nil
 	}
-	return a.settled(task, was), nil
+	return a.settled(done, was), nil
+}
+
+// byPerson opens the task for what no hook handed over and waits for it. What a
+// hook gave up only afterwards gets a second one.
+func (a *attempt) byPerson(ctx context.Context, h transfer.Handover, items []offboard.Asset, unlisted bool, was handed) (out outcome, done []*offboard.Task, err error) {
+	for _, key := range []string{taskContent, taskLate} {
+		task := a.file.Task(key)
+		if task == nil {
+			if len(items) == 0 && (key == taskLate || !unlisted) {
+				continue
+			}
+			out, err := a.askContent(ctx, key, h, items, was)
+			return out, nil, err
+		}
+		switch task.State {
+		case offboard.TaskOpen:
+			if out, over := a.overdue(h.Due, &was); over {
+				return out, nil, nil
+			}
+			return outcome{
+				wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was,
+				note: "waiting for a person to hand over what no API can: " + task.Title,
+			}, nil, nil
+		case offboard.TaskDeclined:
+			return outcome{result: was, attention: "the handover task was declined: " + task.Note + "; hand over by hand, then retry or resolve the case"}, nil, nil
+		case offboard.TaskDone, offboard.TaskDropped:
+			done = append(done, task)
+		}
+		items = slices.DeleteFunc(slices.Clone(items), func(as offboard.Asset) bool { return inTask(task, as) })
+	}
+	return outcome{}, done, nil
+}
+
+// inTask reports whether a task names an asset.
+func inTask(t *offboard.Task, as offboard.Asset) bool {
+	return strings.Contains(t.Text, cmp.Or(as.Name, as.RemoteID))
 }
 
 // settled closes the step: what a person attested counts as handed over.
-func (a *attempt) settled(task *offboard.Task, was handed) outcome {
+func (a *attempt) settled(tasks []*offboard.Task, was handed) outcome {
 	out := outcome{result: was, say: "handover: to " + was.Source + " successor"}
-	if task != nil && task.State == offboard.TaskDone {
+	for _, task := range tasks {
+		if task.State != offboard.TaskDone {
+			continue
+		}
 		for _, as := range a.owned() {
-			as.State, as.NewOwner, as.By = offboard.AssetHanded, was.Successor, "attested by "+task.By
-			out.update.Assets = append(out.update.Assets, as)
+			if inTask(task, as) {
+				as.State, as.NewOwner, as.By = offboard.AssetHanded, was.Successor, "attested by "+task.By
+				out.update.Assets = append(out.update.Assets, as)
+			}
 		}
 		out.say += ", attested by " + task.By
 	}
@@ -136,87 +171,6 @@ func (a *attempt) overdue(deadline time.Time, was *handed) (outcome, bool) {
 	return out, true
 }
 
-// successor picks who takes over, and checks that they have a joined seat.
-func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string, error) {
-	claims := a.file.Person.Claims
-	refs := []struct{ source, ref string }{
-		{"named", claims.Successor},
-		{"manager", a.file.Person.Manager},
-		{"manager", claims.ManagerEmail},
-		{"fallback", a.file.Case.Policy.Successor},
-	}
-	if t := a.file.Task(taskSuccessor); t != nil && t.State == offboard.TaskDone {
-		refs = append(refs[:0:0], struct{ source, ref string }{"named", t.Successor})
-	}
-	var candidates []offboard.Candidate
-	leaving := map[string]bool{}
-	for _, r := range refs {
-		if r.ref == "" {
-			continue
-		}
-		p, err := a.opts.Store.FindPerson(ctx, a.file.Case.Connection, r.ref)
-		if errors.Is(err, offboard.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if leaving[p.ID], err = a.opts.Store.Leaving(ctx, p.ID); err != nil {
-			return nil, nil, err
-		}
-		candidates = append(candidates, offboard.Candidate{Person: p, Source: r.source})
-	}
-	var refusals []string
-	for len(candidates) > 0 {
-		picked, no := offboard.Successor(a.file.Person, candidates, a.opts.Access, func(id string) bool { return leaving[id] }, a.now())
-		if picked == nil {
-			return nil, append(refusals, no...), nil
-		}
-		seated, err := a.seated(ctx, picked.Person.Address)
-		if err != nil {
-			return nil, nil, err
-		}
-		if seated {
-			return picked, refusals, nil
-		}
-		refusals = append(refusals, picked.Source+": has no joined seat in Amplitude")
-		for i := range candidates {
-			if candidates[i].Person.ID == picked.Person.ID {
-				candidates = append(candidates[:i:i], candidates[i+1:]...)
-				break
-			}
-		}
-	}
-	return nil, refusals, nil
-}
-
-// seated reports whether an address has a joined seat in some organization.
-func (a *attempt) seated(ctx context.Context, address string) (bool, error) {
-	for _, org := range a.reach(a.file.Case.Connection) {
-		s, err := org.roster.look(ctx, amplitude.ShareOther, address, a.now().Add(-recent))
-		if err != nil {
-			return false, err
-		}
-		if s.Present && !s.Pending {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func (a *attempt) askSuccessor(deadline time.Time, was handed) outcome {
-	out := outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "nobody is known who can take over; name a successor"}
-	if a.file.Task(taskSuccessor) == nil {
-		out.update.Tasks = []offboard.Task{{
-			Kind: offboard.TaskSuccessor, Key: taskSuccessor, Title: "Name a successor for " + a.file.Person.Name(),
-			Text: "Nobody is known who can take over. Name an active person with a seat in Amplitude: " +
-				"offramp tasks done TASK --successor ADDRESS --note WHY",
-			State: offboard.TaskOpen, Due: deadline,
-		}}
-	}
-	return out
-}
-
 func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Handover {
 	return transfer.Handover{
 		Case: a.file.Case.ID, Reason: string(a.file.Case.Reason), Due: deadline,
@@ -227,7 +181,8 @@ func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Han
 
 // byHooks hands over every asset that a hook takes. What is left is for the
 // manual task.
-func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome, left []offboard.Asset, waiting bool, err error) {
+func (a *attempt) byHooks(ctx context.Context, h transfer.Handover, was handed) (out outcome, left []offboard.Asset, waiting bool, err error) {
+	var claimed []offboard.Asset
 	for _, as := range a.owned() {
 		hook := a.hookFor(transfer.AssetKind(as.Kind))
 		if hook == nil || as.By != "" { // no hook takes it, or the one that does could not
@@ -258,9 +213,20 @@ func (a *attempt) byHooks(ctx context.Context, h transfer.Handover) (out outcome
 			waiting = true
 			continue
 		}
-		if err := a.handedOver(ctx, hook, h, as); err != nil {
+		known, err := a.handedOver(ctx, hook, h, as)
+		if err != nil {
 			return outcome{}, nil, false, err
 		}
+		if !known {
+			claimed = append(claimed, as)
+		}
+	}
+	if len(claimed) > 0 {
+		deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Begins(a.file.Case.Opened))
+		if out, over := a.overdue(deadline, &was); over {
+			return out, nil, false, nil
+		}
+		return a.askCheck(claimed, deadline, was), nil, false, nil
 	}
 	return outcome{}, left, waiting, nil
 }
@@ -298,23 +264,30 @@ func (a *attempt) byHook(ctx context.Context, hook transfer.Transferrer, h trans
 }
 
 // handedOver reads an asset back where the hook can, and records its new owner.
-func (a *attempt) handedOver(ctx context.Context, hook transfer.Transferrer, h transfer.Handover, as offboard.Asset) error {
+func (a *attempt) handedOver(ctx context.Context, hook transfer.Transferrer, h transfer.Handover, as offboard.Asset) (bool, error) {
 	as.State, as.NewOwner, as.By = offboard.AssetHanded, h.Successor.Email, hook.Name()
 	if reader, ok := hook.(transfer.Reader); ok {
 		owner, known, err := reader.Owner(ctx, h.Asset)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if known && a.isLeaver(owner) {
-			return &permanentError{text: fmt.Sprintf("%s says that %s %s is handed over, but it still belongs to the leaver; "+
+			return false, &permanentError{text: fmt.Sprintf("%s says that %s %s is handed over, but it still belongs to the leaver; "+
 				"hand it over by hand, then retry", hook.Name(), as.Kind, as.Name)}
 		}
 		if known {
 			as.By += ", read back"
+			if !h.Successor.Named(owner) {
+				as.NewOwner = owner // somebody else had it already
+			}
 		}
 	} else if !a.file.Case.Policy.Trust {
-		return &permanentError{text: fmt.Sprintf("%s says that %s %s is handed over, and nothing can confirm it; "+
-			"check it, then set trust_receipt in the policy or resolve the case", hook.Name(), as.Kind, as.Name)}
+		// A hook's word is a claim; a person confirms what nothing can read.
+		task := a.file.Task(checkKey(as))
+		if task == nil || task.State != offboard.TaskDone {
+			return false, nil
+		}
+		as.By += ", confirmed by " + task.By
 	}
 	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(offboard.File) (offboard.Update, error) {
 		return offboard.Update{Assets: []offboard.Asset{as}}, nil
@@ -322,7 +295,29 @@ func (a *attempt) handedOver(ctx context.Context, hook transfer.Transferrer, h t
 	if err == nil {
 		a.file = f
 	}
-	return err
+	return err == nil, err
+}
+
+// checkKey names the task that confirms a hook's word about an asset.
+func checkKey(as offboard.Asset) string { return "check/" + as.ID }
+
+// askCheck opens the tasks that confirm hooks' words, once each.
+func (a *attempt) askCheck(claimed []offboard.Asset, deadline time.Time, was handed) outcome {
+	out := outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "waiting for a person to confirm what a hook claims"}
+	for _, as := range claimed {
+		if t := a.file.Task(checkKey(as)); t != nil {
+			if t.State == offboard.TaskDeclined {
+				return outcome{result: was, attention: "a person says that a hook's claim is not true: " + t.Note + "; hand it over by hand, then retry"}
+			}
+			continue
+		}
+		out.update.Tasks = append(out.update.Tasks, offboard.Task{
+			Kind: offboard.TaskCheck, Key: checkKey(as), State: offboard.TaskOpen, Due: deadline,
+			Title: fmt.Sprintf("Check who owns %s %s now", as.Kind, cmp.Or(as.Name, as.RemoteID)),
+			Text:  "A hook says that it was handed over, and no API can confirm it. Look in Amplitude and say what you saw.",
+		})
+	}
+	return out
 }
 
 func (a *attempt) hookFor(kind transfer.AssetKind) transfer.Transferrer {
@@ -335,9 +330,9 @@ func (a *attempt) hookFor(kind transfer.AssetKind) transfer.Transferrer {
 }
 
 // askContent opens the one task for everything that no API hands over.
-func (a *attempt) askContent(ctx context.Context, h transfer.Handover, items []offboard.Asset, was handed) (outcome, error) {
+func (a *attempt) askContent(ctx context.Context, key string, h transfer.Handover, items []offboard.Asset, was handed) (outcome, error) {
 	h.Asset = transfer.Asset{Kind: transfer.AssetContent}
-	h.Key = hookKey(a.key(offboard.StepHandover, "content"))
+	h.Key = hookKey(a.key(offboard.StepHandover, key))
 	if present := a.found().present(); len(present) > 0 {
 		h.Organization = present[0]
 	} else if orgs := a.reach(a.file.Case.Connection); len(orgs) > 0 {
@@ -359,7 +354,7 @@ func (a *attempt) askContent(ctx context.Context, h transfer.Handover, items []o
 		wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was, note: "waiting for a person to hand over what no API can",
 		say: "handover: a task was opened for what no API can hand over",
 		update: offboard.Update{Tasks: []offboard.Task{{
-			Kind: offboard.TaskHandover, Key: taskContent, Title: t.Title, Text: text, Link: t.Link,
+			Kind: offboard.TaskHandover, Key: key, Title: t.Title, Text: text, Link: t.Link,
 			Assignee: h.Successor.Email, Successor: h.Successor.Email, State: offboard.TaskOpen, Due: h.Due,
 		}}},
 	}, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"offramp/amplitude"
 	"offramp/internal/offboard"
@@ -14,12 +15,23 @@ import (
 
 // owned is what inventory found out, and what it cannot see.
 type owned struct {
-	Listed     int      `json:"listed"`
-	Sources    []string `json:"sources"`
-	Unseen     []string `json:"unseen,omitempty"` // sources that could not be asked, with why
-	Unlistable []string `json:"unlistable"`       // kinds no API can list
-	LowerBound bool     `json:"lower_bound"`
-	Unknown    bool     `json:"unknown,omitempty"` // read after the removal: empty means unknown
+	Listed      int      `json:"listed"`
+	Sources     []looked `json:"sources"`               // every list that was asked for
+	Credentials []string `json:"credentials,omitempty"` // what the registry says the leaver knew; rotate replaces it
+	Unlistable  []string `json:"unlistable"`            // kinds no API can list
+	LowerBound  bool     `json:"lower_bound"`
+	Unknown     bool     `json:"unknown,omitempty"` // read after the removal: empty means unknown
+}
+
+// looked is what came of asking for one list.
+type looked struct {
+	Source  string   `json:"source"`            // organization/project: list
+	Entries int      `json:"entries"`           // how many it held
+	Listed  int      `json:"listed"`            // how many of them name the leaver
+	Unseen  string   `json:"unseen,omitempty"`  // why it could not be read; empty: it was
+	Without []string `json:"without,omitempty"` // what it does not show even so
+
+	name string
 }
 
 // unlistable are the kinds whose owners no public API shows.
@@ -27,71 +39,253 @@ func unlistable() []string {
 	return []string{"dashboards", "notebooks", "metrics", "unlisted cohorts", "alerts and subscriptions", "keys"}
 }
 
-// inventory lists what the leaver owns, as far as APIs show it.
+// inventory lists what the leaver owns or made, as far as APIs show it.
 func inventory(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 	o := owned{Unlistable: unlistable(), LowerBound: true, Unknown: !a.file.Case.Removed.IsZero()}
-	var assets []offboard.Asset
+	found := findings{index: map[string]int{}}
 	for _, org := range a.reach(a.file.Case.Connection) {
+		seen, err := a.unconfigured(ctx, org)
+		if err != nil {
+			return outcome{}, err
+		}
+		o.Sources = append(o.Sources, seen)
 		for _, p := range org.Projects {
-			where := org.Name + "/" + p.Name
-			if !p.Taxonomy {
-				o.Unseen = append(o.Unseen, where+": no project keys are configured")
-				continue
+			for _, s := range sources() {
+				seen, err := a.look(ctx, org, p, s, &found)
+				if err != nil {
+					return outcome{}, fmt.Errorf("inventory of %s in %s/%s: %w", s.name, org.Name, p.Name, err)
+				}
+				o.Sources = append(o.Sources, seen)
 			}
-			found, err := a.listed(ctx, org, p)
-			if refusedKey(err) {
-				o.Unseen = append(o.Unseen, where+": Amplitude refused the project keys")
-				continue
-			}
-			if err != nil {
-				return outcome{}, err
-			}
-			assets = append(assets, found...)
-			o.Sources = append(o.Sources, where+": events", where+": cohorts")
 		}
 	}
-	o.Listed = len(assets)
+	var err error
+	if o.Credentials, err = a.registered(ctx); err != nil {
+		return outcome{}, err
+	}
+	o.Listed = len(found.assets)
 	say := fmt.Sprintf("inventory: %d things listed by APIs, a lower bound", o.Listed)
 	if o.Unknown && o.Listed == 0 {
 		say = "inventory: read after the removal, so an empty list means unknown"
 	}
-	return outcome{result: o, say: say, update: offboard.Update{Assets: assets}}, nil
+	if unseen := o.unseen(); unseen != "" {
+		say += "; not seen: " + unseen
+	}
+	return outcome{result: o, say: say, update: offboard.Update{Assets: found.assets}}, nil
 }
 
-func (a *attempt) listed(ctx context.Context, org *organization, p Project) ([]offboard.Asset, error) {
-	var out []offboard.Asset
-	asset := func(kind transfer.AssetKind, id, name, source string) {
-		out = append(out, offboard.Asset{
-			ID:   object(string(kind), org.Name, strconv.Itoa(p.ID), id),
-			Kind: string(kind), Organization: org.Name, Project: p.ID, RemoteID: id, Name: name,
-			State: offboard.AssetOwned, Source: source,
+// unseen sums up in words which lists could not be read, by reason.
+func (o owned) unseen() string {
+	var reasons []string
+	lists := map[string][]string{}
+	for _, l := range o.Sources {
+		if l.Unseen == "" {
+			continue
+		}
+		if lists[l.Unseen] == nil {
+			reasons = append(reasons, l.Unseen)
+		}
+		if !slices.Contains(lists[l.Unseen], l.name) {
+			lists[l.Unseen] = append(lists[l.Unseen], l.name)
+		}
+	}
+	for i, r := range reasons {
+		reasons[i] = strings.Join(lists[r], ", ") + " (" + r + ")"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// findings are the things that name the leaver, each once: several lists may
+// show the same one.
+type findings struct {
+	assets []offboard.Asset
+	index  map[string]int
+}
+
+func (f *findings) add(as offboard.Asset) {
+	if i, again := f.index[as.ID]; again {
+		f.assets[i].Source += "; " + as.Source
+		return
+	}
+	f.index[as.ID] = len(f.assets)
+	f.assets = append(f.assets, as)
+}
+
+// look asks for one list of a project and adds what names the leaver.
+func (a *attempt) look(ctx context.Context, org *organization, p Project, s source, found *findings) (looked, error) {
+	seen := looked{Source: org.Name + "/" + p.Name + ": " + s.name, name: s.name}
+	l, err := org.lists.read(ctx, p.ID, s.name, a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
+		return s.list(ctx, org.Client, p.ID)
+	})
+	if seen.Unseen = s.refusal(err); seen.Unseen != "" {
+		return seen, nil
+	}
+	if err != nil {
+		return looked{}, err
+	}
+	seen.Entries, seen.Without = len(l.entries), slices.Clone(s.without)
+	if l.truncated {
+		seen.Without = append(seen.Without, fmt.Sprintf("what comes after the first %d: the API ends its list there", len(l.entries)))
+	}
+	nameless, namesakes := 0, 0
+	for _, e := range l.entries {
+		mine := a.claims(org, e, &namesakes)
+		if len(mine.says) == 0 {
+			if !e.addressed() {
+				nameless++
+			}
+			continue
+		}
+		seen.Listed++
+		found.add(offboard.Asset{
+			ID:   object(string(s.kind), org.Name, strconv.Itoa(p.ID), e.id),
+			Kind: string(s.kind), Organization: org.Name, Project: p.ID, RemoteID: e.id, Name: e.name,
+			State: offboard.AssetOwned, By: mine.doubt, Source: s.api + ": " + strings.Join(mine.says, ", "),
 		})
 	}
-	events, err := org.Client.Events(ctx, p.ID)
-	if err != nil {
-		return nil, err
+	if nameless > 0 {
+		seen.Without = append(seen.Without, fmt.Sprintf("the people behind %d of its %d entries, which name nobody by an address", nameless, len(l.entries)))
 	}
-	for _, e := range events {
-		if a.isLeaver(e.Owner) {
-			asset(transfer.AssetEvent, e.Name, e.DisplayName, "taxonomy API: event owner")
+	if namesakes > 0 {
+		seen.Without = append(seen.Without, fmt.Sprintf("the people behind %d entries that give a display name which several members have", namesakes))
+	}
+	return seen, nil
+}
+
+// claim is how an entry names the leaver.
+type claim struct {
+	says  []string // in which places; none: it does not
+	doubt string   // why no hook may act on it by itself; empty: none
+}
+
+// claims tells how an entry names the leaver: by their address whatever its
+// case, or where owners are free text by a display name that no other member
+// has. namesakes counts the entries left out because one has.
+func (a *attempt) claims(org *organization, e entry, namesakes *int) claim {
+	var c claim
+	for _, h := range e.people {
+		switch {
+		case offboard.Fold(h.who) == "":
+		case offboard.Fold(h.who) == offboard.Fold(a.file.Case.Address):
+			c.says = append(c.says, h.says)
+		case h.freeText && a.isLeaver(h.who):
+			others, known := org.roster.namesakes(a.file.Case.Address, h.who)
+			if others > 0 {
+				*namesakes++
+				continue
+			}
+			c.says = append(c.says, h.says+", written as a display name")
+			if !known {
+				c.doubt = "the owner is written as a display name, and other members may have the same one"
+			}
 		}
 	}
-	cohorts, err := org.Client.Cohorts(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range cohorts {
-		if slices.ContainsFunc(c.Owners, a.isLeaver) {
-			asset(transfer.AssetCohort, c.ID, c.Name, "cohorts API: owners of discoverable cohorts")
-		}
-	}
-	return out, nil
+	return c
 }
 
 // isLeaver compares an owner, which is an address or a name, with the leaver.
 func (a *attempt) isLeaver(owner string) bool {
 	o := offboard.Fold(owner)
 	return o != "" && (o == offboard.Fold(a.file.Case.Address) || o == offboard.Fold(a.file.Person.Name()))
+}
+
+// namesakes counts the other members with a display name, as the last sweep saw
+// them; known is false where there was none.
+func (r *roster) namesakes(address, person string) (n int, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		return 0, false
+	}
+	key := offboard.Fold(address)
+	for k, m := range r.last.members {
+		if k != key && offboard.Fold(name(m)) == offboard.Fold(person) {
+			n++
+		}
+	}
+	return n, true
+}
+
+// unconfigured tells which projects of an organization nothing is listed from.
+func (a *attempt) unconfigured(ctx context.Context, org *organization) (looked, error) {
+	seen := looked{Source: org.Name + ": projects", name: "projects"}
+	s := source{credential: developerToken, scope: "projects:read", early: true}
+	l, err := org.lists.read(ctx, 0, seen.name, a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
+		projects, err := org.Client.DeveloperProjects(ctx)
+		out := make([]entry, 0, len(projects))
+		for _, p := range projects {
+			out = append(out, entry{id: strconv.Itoa(p.ID), name: p.Name})
+		}
+		return out, err
+	})
+	if seen.Unseen = s.refusal(err); seen.Unseen != "" {
+		return seen, nil
+	}
+	if err != nil {
+		return looked{}, fmt.Errorf("inventory of projects in %s: %w", org.Name, err)
+	}
+	seen.Entries = len(l.entries)
+	seen.Without = []string{"projects that the person of the " + developerToken + " has no access to"}
+	for _, e := range l.entries {
+		if !slices.ContainsFunc(org.Projects, func(p Project) bool { return strconv.Itoa(p.ID) == e.id }) {
+			seen.Without = append(seen.Without, fmt.Sprintf("anything of project %s (%s), which is not configured", e.id, e.name))
+		}
+	}
+	return seen, nil
+}
+
+// registered names the credentials that the registry says the leaver knew. A
+// deployment has no owner, so its key shows up here and nowhere else.
+func (a *attempt) registered(ctx context.Context) ([]string, error) {
+	if a.opts.Credentials == nil {
+		return nil, nil
+	}
+	var out []string
+	for _, c := range a.opts.Credentials(a.file.Person) {
+		text := strings.ReplaceAll(string(c.Kind), "_", " ") + " " + c.Name
+		if c.Kind == transfer.CredentialDeploymentKey {
+			state, err := a.deployment(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			text += ": " + state
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+// deployment tells in words what Amplitude lists of a registered deployment.
+func (a *attempt) deployment(ctx context.Context, c Credential) (string, error) {
+	s := source{credential: managementKey}
+	for _, org := range a.reach(a.file.Case.Connection) {
+		if c.Organization != "" && c.Organization != org.Name {
+			continue
+		}
+		for _, p := range org.Projects {
+			if strconv.Itoa(p.ID) != c.Project {
+				continue
+			}
+			l, err := org.lists.read(ctx, p.ID, "deployments", a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
+				return deployments(ctx, org.Client, p.ID)
+			})
+			if why := s.refusal(err); why != "" {
+				return "its deployment was not looked up, " + why, nil
+			}
+			if err != nil {
+				return "", fmt.Errorf("inventory of deployments in %s/%s: %w", org.Name, p.Name, err)
+			}
+			i := slices.IndexFunc(l.entries, func(e entry) bool { return e.id == c.ID })
+			switch {
+			case i < 0:
+				return fmt.Sprintf("%s/%s lists no deployment %s", org.Name, p.Name, c.ID), nil
+			case l.entries[i].archived:
+				return fmt.Sprintf("deployment %s of %s/%s, archived", l.entries[i].name, org.Name, p.Name), nil
+			}
+			return fmt.Sprintf("deployment %s of %s/%s", l.entries[i].name, org.Name, p.Name), nil
+		}
+	}
+	return "its project is not configured", nil
 }
 
 // unlisted tells whether the kinds no API can list become a task or a note.
@@ -115,19 +309,4 @@ func refusedKey(err error) bool {
 	}
 	e, ok := errors.AsType[*amplitude.Error](err)
 	return ok && e.Unauthorized()
-}
-
-// approve waits until as many people as the policy asks for have said yes.
-func approve(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
-	need, got := a.file.Case.Policy.Approvals, len(a.file.Approvals)
-	if got >= need {
-		if need == 0 {
-			return outcome{skip: true, say: "approve: the policy asks for no approval"}, nil
-		}
-		return outcome{say: fmt.Sprintf("approve: %d of %d", got, need)}, nil
-	}
-	return outcome{
-		wait: offboard.WaitApproval,
-		note: fmt.Sprintf("%d of %d approvals; give one with: offramp cases approve %s", got, need, a.file.Case.ID),
-	}, nil
 }

@@ -25,6 +25,11 @@ type removal struct {
 	Answer       string `json:"answer"`
 }
 
+const leftAlone = "left alone: "
+
+// left reports whether the seat was not asked to be removed.
+func (r removal) left() bool { return strings.HasPrefix(r.Answer, leftAlone) }
+
 // noMember is the answer where there was nobody to remove.
 const noMember = "no such member"
 
@@ -95,36 +100,67 @@ type target struct {
 }
 
 // targets are the seats found; before they are known, as in an incident, every
-// organization for every address that is this person's alone.
+// organization for every address that is this person's and within reach.
 func (a *attempt) targets(ctx context.Context) ([]target, error) {
 	var out []target
-	if !a.file.Case.Incident() {
-		for _, st := range a.found().Seats {
-			if org := a.orgs[st.Organization]; org != nil && !st.Sighting.clear() {
-				out = append(out, target{org: org, address: a.file.Case.Address})
+	orgs := a.reach(a.file.Case.Connection)
+	if a.file.Case.Incident() {
+		for _, org := range orgs {
+			for _, address := range a.addresses() {
+				out = append(out, target{org: org, address: address})
 			}
+		}
+		if len(out) == 0 {
+			return nil, &permanentError{text: "no address of this person is within the connection's reach; remove them by hand, then resolve the case"}
 		}
 		return out, nil
 	}
-	addresses := []string{a.file.Case.Address}
-	for _, other := range a.file.Person.Addresses() {
-		if slices.Contains(addresses, other) || other == offboard.Fold(a.file.Case.Address) {
-			continue
-		}
-		holders, err := a.opts.Store.Holders(ctx, other)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(holders, func(p offboard.Person) bool { return p.ID != a.file.Person.ID && p.Deleted.IsZero() }) {
-			addresses = append(addresses, other)
+	seated := map[string]bool{}
+	for _, st := range a.found().Seats {
+		if !st.Sighting.clear() {
+			seated[st.Organization] = true
 		}
 	}
-	for _, org := range a.reach(a.file.Case.Connection) {
-		for _, address := range addresses {
-			out = append(out, target{org: org, address: address})
+	for _, org := range orgs {
+		if !seated[org.Name] { // one may have appeared while the case waited
+			s, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
+			if err != nil {
+				return nil, err
+			}
+			if s.clear() {
+				continue
+			}
 		}
+		delete(seated, org.Name)
+		out = append(out, target{org: org, address: a.file.Case.Address})
+	}
+	for name := range seated {
+		return nil, &permanentError{text: "organization " + name + ", where the person has a seat, is not configured any more; " +
+			"add it again, then retry"}
 	}
 	return out, nil
+}
+
+// addresses are what the directory knows of the person: the seat's first. What
+// is no address or out of the connection's reach is left out.
+func (a *attempt) addresses() []string {
+	out := []string{}
+	for _, address := range append([]string{a.file.Case.Address}, a.file.Person.Addresses()...) {
+		known := slices.ContainsFunc(out, func(o string) bool { return offboard.Fold(o) == offboard.Fold(address) })
+		if !known && strings.Contains(address, "@") && a.outside(address) == "" {
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+// outside tells why an address must not be touched for this case's connection.
+func (a *attempt) outside(address string) string {
+	if a.opts.Reachable == nil || a.opts.Reachable(a.file.Case.Connection, address) {
+		return ""
+	}
+	return "the seat's domain " + offboard.Domain(address) + " is outside this connection's domains: add it to the connection, " +
+		"then retry, or resolve the case"
 }
 
 func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, removal, error) {
@@ -135,7 +171,7 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 		obj = object(obj, fmt.Sprint(round))
 	}
 	perm, _, err := a.do(ctx, change{
-		step: offboard.StepRemove, object: obj, claim: []string{t.org.Name},
+		step: offboard.StepRemove, object: obj, claim: []string{t.org.Name}, address: t.address,
 		text: "about to remove the member from " + t.org.Name,
 		read: func(ctx context.Context) (bool, string, error) {
 			_, err := client.Member(ctx, t.address)
@@ -147,7 +183,11 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 		},
 		call: func(ctx context.Context) (string, bool, error) {
 			r, err := client.RemoveMember(ctx, t.address)
-			if r.AlreadyGone {
+			if err == nil && r.AlreadyGone {
+				// An API that is broken says so of everybody.
+				if _, err := t.org.roster.prove(ctx, client, t.address); err != nil {
+					return "", false, err
+				}
 				if !a.file.Case.Incident() {
 					return "no such member: somebody else removed them after the case opened", false, err
 				}
@@ -156,8 +196,15 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 			return "removed", false, err
 		},
 	})
-	if err != nil || !perm.Allowed {
-		return refused(perm), res, err
+	if err != nil {
+		return outcome{}, res, err
+	}
+	if !perm.Allowed {
+		if t.address != a.file.Case.Address && perm.State == offboard.StateNeedsAttention {
+			res.Answer = leftAlone + perm.Because // another address of theirs; it is a finding, not a stop
+			return outcome{}, res, nil
+		}
+		return refused(perm), res, nil
 	}
 	res.Answer = a.file.Effect(a.key(offboard.StepRemove, obj)).Response
 	return outcome{}, res, nil

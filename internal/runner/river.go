@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -156,7 +157,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.client.Start(life); err != nil {
 		return fmt.Errorf("start the workers: %w", err)
 	}
+	var loops sync.WaitGroup
+	loops.Go(func() { e.retire(ctx) })
 	e.sweep(ctx)
+	loops.Wait()
 	stop, cancel := context.WithTimeout(life, 25*time.Second)
 	defer cancel()
 	if err := e.client.Stop(stop); err != nil {
@@ -181,9 +185,25 @@ func (e *Engine) sweep(ctx context.Context) {
 		if _, err := e.runner.opts.Store.Due(ctx, fed, fed); err != nil && ctx.Err() == nil {
 			e.log.Warn("looking for due cases, will be repeated", zap.Error(err))
 		}
+	}
+}
+
+// retire ends old credentials whose overlap is over, beside the sweep: a hook
+// that hangs must not stop the clock of all waits.
+func (e *Engine) retire(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 		mine, err := e.runner.opts.Store.Turn(ctx, "retire", time.Minute)
 		if err == nil && mine {
-			err = e.runner.Retire(ctx)
+			limited, stop := context.WithTimeout(ctx, 5*time.Minute)
+			err = e.runner.Retire(limited)
+			stop()
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("retiring old credentials, will be repeated", zap.Error(err))

@@ -97,7 +97,9 @@ func (a *attempt) rotateOne(ctx context.Context, c Credential, rot offboard.Rota
 // minted records that the replacement is published.
 func (a *attempt) minted(ctx context.Context, c Credential, rot offboard.Rotation, how string) (outcome, error) {
 	rot.State, rot.Minted = offboard.RotationMinted, a.now()
-	rot.RetireAt = rot.Minted.Add(a.opts.Overlap)
+	if _, can := a.rotatorFor(c.Kind).(transfer.Retirer); can {
+		rot.RetireAt = rot.Minted.Add(a.opts.Overlap) // otherwise a person ends the old one
+	}
 	rot.Result = encode(c)
 	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(offboard.File) (offboard.Update, error) {
 		return offboard.Update{Rotations: []offboard.Rotation{rot}}, nil
@@ -162,6 +164,8 @@ func (r *Runner) Retire(ctx context.Context) error {
 		if err := r.retire(ctx, rot); err != nil {
 			r.log.Warn("old credential not retired, will be repeated", zap.String("rotation", rot.ID), zap.Error(err))
 			errs = append(errs, err)
+			rot.RetireAt = r.now().Add(10 * time.Minute) // others get their turn meanwhile
+			errs = append(errs, r.opts.Store.SaveRotation(ctx, rot))
 		}
 	}
 	return errors.Join(errs...)

@@ -63,8 +63,9 @@ type Options struct {
 	Store         Store          // required
 	Organizations []Organization // required
 	Reach         func(connection string) []string
-	Observe       bool // nothing is changed in Amplitude
-	Access        bool // access groups are configured
+	Observe       bool                                  // nothing is changed in Amplitude
+	Access        bool                                  // access groups are configured
+	Reachable     func(connection, address string) bool // whether the address is in the connection's domains; nil: always
 	Protected     func(p offboard.Person) string
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
@@ -137,6 +138,7 @@ type Runner struct {
 type organization struct {
 	Organization
 	roster *roster
+	lists  *lists
 }
 
 // New checks the options and starts nothing.
@@ -164,7 +166,7 @@ func New(o Options) (*Runner, error) {
 		if o.Observe {
 			org.Client = org.Client.ReadOnly()
 		}
-		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now)}
+		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), lists: newLists(o.Now)}
 	}
 	r.metrics = newMetrics(o.Metrics)
 	return r, nil

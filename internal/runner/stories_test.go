@@ -6,6 +6,7 @@ import (
 
 	"offramp/amplitude/amplitudefake"
 	"offramp/internal/offboard"
+	"offramp/internal/runner"
 )
 
 func (w *world) asset(kind, id, name string) amplitudefake.Asset {
@@ -218,5 +219,133 @@ func TestASecondConnectionKeepsTheSeat(t *testing.T) {
 	f := w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
 	if !w.seated() {
 		t.Errorf("removed although entitled elsewhere: %s", f.Case.Note)
+	}
+}
+
+func TestWhoComesBackAndLeavesAgainIsRemovedAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := newWorld(t, s)
+		w.policy.Unlisted = offboard.UnlistedTask
+		w.person("leaver", leaver)
+		w.change("leaver", func(p offboard.Person) offboard.Person {
+			p.Claims.LeaveReason, p.Active = "security_incident", false
+			return p
+		})
+		w.run(time.Hour, func() bool { return !w.caseOf(leaver).Case.Verified.IsZero() })
+		w.run(2*time.Hour, func() bool { return w.caseOf(leaver).Case.Waiting == offboard.WaitTask })
+		w.change("leaver", func(p offboard.Person) offboard.Person { p.Active, p.Claims.LeaveReason = true, ""; return p })
+		w.seat(leaver, amplitudefake.RoleMember)
+		w.deactivate()
+		w.run(2*time.Hour, func() bool { return !w.seated() })
+		if n := w.removals(); n != 2 {
+			w.show()
+			t.Errorf("%d removals", n)
+		}
+	})
+}
+
+func TestAFlappingDeactivationIsNotLost(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.policy.Approvals = 1
+	w.person("leaver", leaver)
+	w.deactivate()
+	f := w.until(offboard.StateWaiting, offboard.WaitApproval)
+	w.change("leaver", func(p offboard.Person) offboard.Person { p.Active = true; return p })
+	w.deactivate() // before anybody looked at the case
+	w.run(time.Hour, func() bool { return w.clock.now().Sub(f.Case.Opened) > 30*time.Minute })
+	if c := w.caseOf(leaver).Case; !c.State.Live() {
+		w.show()
+		t.Fatalf("the case ended as %s while the person is a leaver", c.Outcome)
+	}
+}
+
+func TestAnIncidentStaysWithinTheConnectionsDomains(t *testing.T) {
+	w := newWorld(t, setup{opts: func(o *runner.Options) {
+		o.Reachable = func(_, address string) bool { return offboard.Domain(address) == "example.com" }
+	}})
+	w.seat("ceo@corp.test", amplitudefake.RoleAdmin)
+	w.person("leaver", leaver)
+	w.change("leaver", func(p offboard.Person) offboard.Person {
+		p.Emails = []offboard.Email{{Value: "ceo@corp.test"}, {Value: "jo.plain"}}
+		p.Claims.LeaveReason, p.Active = "security_incident", false
+		return p
+	})
+	if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {
+		w.show()
+		t.Errorf("outcome %s", f.Case.Outcome)
+	}
+	if len(w.fake.PersonState("ceo@corp.test").Members) != 1 {
+		t.Error("somebody out of reach was removed")
+	}
+}
+
+func TestACaseThatStandsStillDoesNotKeepTheSeatFromAnIncident(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := newWorld(t, s)
+		w.policy.Approvals = 1
+		w.person("leaver", leaver)
+		if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
+			t.Fatal(err)
+		}
+		both := func(active bool, reason string) {
+			_, err := w.store.ChangePerson(t.Context(), offboard.PersonChange{
+				Connection: "entra", ID: map[bool]string{true: "", false: "same"}[active], Rules: w.rules(),
+				Change: func(p offboard.Person) (offboard.Person, error) {
+					p.ID, p.UserName, p.Address, p.Active, p.Resource, p.Claims.LeaveReason = "same", leaver, leaver, active, "{}", reason
+					return p, nil
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		both(true, "")
+		w.clock.move(time.Minute)
+		w.deactivate()
+		w.until(offboard.StateNeedsAttention, offboard.WaitNothing) // entitled through the other connection
+		both(false, "security_incident")
+		w.run(time.Minute, func() bool { return !w.seated() })
+	})
+}
+
+func TestADeclinedTaskCanBeAskedAgain(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.policy.Unlisted = offboard.UnlistedTask
+	w.person("leaver", leaver)
+	w.person("heir", "kim@example.com")
+	w.change("leaver", func(p offboard.Person) offboard.Person { p.Manager = "heir"; return p })
+	w.deactivate()
+	f := w.until(offboard.StateWaiting, offboard.WaitTask)
+	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
+		return offboard.DeclineTask(f, f.Tasks[0].ID, "lee@example.com", "no time", w.clock.now())
+	})
+	f = w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
+	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) { return offboard.Retry(f, "lee@example.com", "now") })
+	f = w.until(offboard.StateWaiting, offboard.WaitTask)
+	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
+		return offboard.CompleteTask(f, f.Tasks[0].ID, offboard.TaskAnswer{By: "lee@example.com", Note: "moved"}, w.clock.now())
+	})
+	if f = w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {
+		w.show()
+		t.Errorf("outcome %s", f.Case.Outcome)
+	}
+}
+
+func TestAnAmplitudeThatCannotBeAskedDoesNotStopATerminationForEver(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.policy.Handover = time.Hour
+	w.person("leaver", leaver)
+	if _, err := w.fake.AddFault(amplitudefake.Fault{Match: amplitudefake.Match{Surface: "taxonomy"}, Kind: amplitudefake.FaultStatus, Status: 503}); err != nil {
+		t.Fatal(err)
+	}
+	w.change("leaver", func(p offboard.Person) offboard.Person {
+		p.Claims.LeaveReason, p.Active = "termination", false
+		return p
+	})
+	if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved || f.Case.Removed.Sub(f.Case.Opened) < time.Hour {
+		w.show()
+		t.Errorf("outcome %s", f.Case.Outcome)
 	}
 }

@@ -34,6 +34,10 @@ func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 	since := a.file.Case.Removed
 	for number := len(res.Looks); number <= len(a.opts.Verify); number++ {
 		if holder := a.file.Standing.HeldBy; holder != "" {
+			if number == 0 {
+				return outcome{attention: "somebody else took the address before its absence could be proven; " +
+					"check in Amplitude who has the seat, then resolve the case"}, nil
+			}
 			res.Changed = "somebody else took the address; the watch ends"
 			return outcome{result: res, say: "verify: " + res.Changed, update: offboard.Update{Verified: a.now()}}, nil
 		}
@@ -83,9 +87,12 @@ func (a *attempt) lookAt(number int, since time.Time) time.Time {
 
 func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time) (look, outcome, error) {
 	l := look{Number: number}
-	for _, t := range a.removedSeats() {
+	targets, err := a.watched()
+	if err != nil {
+		return l, outcome{}, err
+	}
+	for _, t := range targets {
 		var s sighting
-		var err error
 		if a.file.Case.Incident() && number == 0 {
 			client := t.org.Client.WithShare(amplitude.ShareEmergency)
 			s, err = t.org.roster.direct(ctx, client, t.address, at)
@@ -117,19 +124,36 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 	return l, outcome{}, nil
 }
 
-// removedSeats are what remove asked Amplitude to remove.
-func (a *attempt) removedSeats() []target {
+// watched are the seats that have to be absent: what remove asked Amplitude to
+// remove, and the case's address in every other organization within reach.
+func (a *attempt) watched() ([]target, error) {
 	var r removed
 	if st := a.file.Step(offboard.StepRemove); st == nil || json.Unmarshal(st.Result, &r) != nil {
-		return nil
+		return nil, &permanentError{text: "the record of the removal cannot be read; check in Amplitude, then resolve the case"}
 	}
 	var out []target
+	seen := map[string]bool{}
 	for _, s := range r.Seats {
-		if org := a.orgs[s.Organization]; org != nil {
-			out = append(out, target{org: org, address: s.Address})
+		org := a.orgs[s.Organization]
+		if org == nil {
+			return nil, &permanentError{text: "organization " + s.Organization + ", where the person was removed, is not configured any more; " +
+				"add it again, then retry"}
+		}
+		if s.left() {
+			continue
+		}
+		seen[s.Organization+" "+offboard.Fold(s.Address)] = true
+		out = append(out, target{org: org, address: s.Address})
+	}
+	for _, org := range a.reach(a.file.Case.Connection) {
+		if !seen[org.Name+" "+offboard.Fold(a.file.Case.Address)] && a.outside(a.file.Case.Address) == "" {
+			out = append(out, target{org: org, address: a.file.Case.Address})
 		}
 	}
-	return out
+	if len(out) == 0 {
+		return nil, &permanentError{text: "there is nothing to look for; check in Amplitude, then resolve the case"}
+	}
+	return out, nil
 }
 
 // stillThere leaves a removal that did not hold to a person; a retry removes again.

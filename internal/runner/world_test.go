@@ -82,6 +82,7 @@ type world struct {
 type setup struct {
 	postgres bool
 	opts     func(*runner.Options)
+	client   func(*world, *amplitude.Options) // the simulator is there already
 }
 
 func newWorld(t *testing.T, s setup) *world {
@@ -110,7 +111,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.fake, err = amplitudefake.New(amplitudefake.Options{Seed: 1, RatePerMinute: -1, Now: w.clock.now, Switches: map[string]string{"audit_lag": "0s"}}); err != nil {
 		t.Fatal(err)
 	}
-	w.client = w.amplitude()
+	w.client = w.amplitude(s.client)
 	content := newContent(w.client)
 	owner, err := transfer.NewEventOwner(transfer.EventOwnerOptions{Events: content, Now: w.clock.now})
 	if err != nil {
@@ -141,17 +142,17 @@ func newWorld(t *testing.T, s setup) *world {
 	return w
 }
 
-func (w *world) amplitude() *amplitude.Client {
+func (w *world) amplitude(change func(*world, *amplitude.Options)) *amplitude.Client {
 	w.t.Helper()
 	c := w.fake.Credentials()
 	at := amplitude.Endpoints{
 		SCIM: "http://sim.example/scim/1", UserManagement: "http://sim.example/user-management/1",
 		Audit: "http://sim.example/api/2/audit-logs", Analytics: "http://sim.example",
-		Experiment: "http://sim.example/api/1", Evaluation: "http://sim.example",
+		Experiment: "http://sim.example/api/1", Evaluation: "http://sim.example", Developer: "http://sim.example", Data: "http://sim.example",
 	}
 	o := amplitude.Options{
 		Name: "acme", Endpoints: at, SCIMKey: amplitude.Secret(c.SCIMKey), OrgID: c.OrgID, OrgKey: amplitude.Secret(c.OrgKey),
-		OrgSecret: amplitude.Secret(c.OrgSecret), Transport: w.fake.Transport(), Now: w.clock.now,
+		OrgSecret: amplitude.Secret(c.OrgSecret), DeveloperToken: amplitude.Secret(c.DeveloperToken), Transport: w.fake.Transport(), Now: w.clock.now,
 	}
 	for _, p := range c.Projects {
 		o.Projects = append(o.Projects, amplitude.Project{
@@ -159,11 +160,32 @@ func (w *world) amplitude() *amplitude.Client {
 			ManagementKey: amplitude.Secret(p.ManagementKey),
 		})
 	}
+	if change != nil {
+		change(w, &o)
+	}
 	client, err := amplitude.New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return client
+}
+
+// fault makes the simulator misbehave.
+func (w *world) fault(f amplitudefake.Fault) {
+	w.t.Helper()
+	if _, err := w.fake.AddFault(f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// timeline is everything that happened in a case.
+func (w *world) timeline(caseID string) []offboard.Entry {
+	w.t.Helper()
+	entries, err := w.store.Timeline(w.t.Context(), caseID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return entries
 }
 
 // seat adds a member to Amplitude.

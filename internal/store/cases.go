@@ -19,7 +19,7 @@ import (
 func (s *Store) Due(ctx context.Context, most, queue int) (enqueued int, err error) {
 	err = s.transact(ctx, func(t *tx) error {
 		enqueued = 0
-		waiting, err := t.QueuedCases(ctx)
+		waiting, err := t.QueuedCases(ctx, t.now.Add(-requeue).UnixMilli())
 		if err != nil {
 			return fmt.Errorf("count queued cases: %w", err)
 		}

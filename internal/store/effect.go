@@ -30,11 +30,19 @@ func (s *Store) Intend(ctx context.Context, fence offboard.Fence, in offboard.In
 			p = offboard.Permission{Allowed: true}
 			return nil
 		}
-		if f.Standing.SeatClaimedBy, err = t.claimSeats(ctx, row, in.Claim); err != nil {
+		if in.Address == "" {
+			in.Address = row.Address
+		} else if err := s.standingAt(ctx, t.Queries, &f, in.Address); err != nil {
+			return err
+		}
+		if f.Standing.SeatClaimedBy, err = t.claimant(ctx, row, in); err != nil {
 			return err
 		}
 		if p = guard(f); !p.Allowed {
 			return nil
+		}
+		if err := t.claimSeats(ctx, row, in); err != nil {
+			return err
 		}
 		if was.State == offboard.EffectNone {
 			if err := t.intend(ctx, row, in); err != nil {
@@ -69,30 +77,40 @@ func (t *tx) intend(ctx context.Context, row db.Case, in offboard.Intent) error 
 	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "intended", Text: in.Text})
 }
 
-// claimSeats claims the case's address in each organization. It returns the
-// live case that has it already, if any; a claim of an ended case is taken over.
-func (t *tx) claimSeats(ctx context.Context, row db.Case, organizations []string) (string, error) {
-	for _, org := range organizations {
-		err := t.ClaimSeat(ctx, db.ClaimSeatParams{Organization: org, AddressKey: row.AddressKey, CaseID: row.ID})
-		if err != nil {
-			return "", fmt.Errorf("claim seat: %w", err)
+// claimant returns the live case of somebody else that works on the seat. One
+// that stands still for a person, or that is less urgent than an incident, does
+// not keep it.
+func (t *tx) claimant(ctx context.Context, row db.Case, in offboard.Intent) (string, error) {
+	for _, org := range in.Claim {
+		got, err := t.SeatClaimant(ctx, db.SeatClaimantParams{Organization: org, AddressKey: offboard.Fold(in.Address)})
+		if errors.Is(missing(err), ErrNotFound) {
+			continue
 		}
-		got, err := t.SeatClaimant(ctx, db.SeatClaimantParams{Organization: org, AddressKey: row.AddressKey})
 		if err != nil {
 			return "", fmt.Errorf("read seat claim: %w", err)
 		}
-		if got.CaseID == row.ID {
-			continue
-		}
-		if got.ClosedAt == 0 {
+		state := offboard.State(got.State)
+		idle := got.ClosedAt != 0 || state == offboard.StateHeld || state == offboard.StateNeedsAttention
+		if got.CaseID != row.ID && !idle && row.Plan != string(offboard.Emergency) {
 			return got.CaseID, nil
-		}
-		err = t.TakeSeat(ctx, db.TakeSeatParams{CaseID: row.ID, Organization: org, AddressKey: row.AddressKey})
-		if err != nil {
-			return "", fmt.Errorf("take seat: %w", err)
 		}
 	}
 	return "", nil
+}
+
+// claimSeats makes the seat this case's in each organization.
+func (t *tx) claimSeats(ctx context.Context, row db.Case, in offboard.Intent) error {
+	for _, org := range in.Claim {
+		key := offboard.Fold(in.Address)
+		err := t.ClaimSeat(ctx, db.ClaimSeatParams{Organization: org, AddressKey: key, CaseID: row.ID})
+		if err == nil {
+			err = t.TakeSeat(ctx, db.TakeSeatParams{CaseID: row.ID, Organization: org, AddressKey: key})
+		}
+		if err != nil {
+			return fmt.Errorf("claim seat: %w", err)
+		}
+	}
+	return nil
 }
 
 // Receive takes a hook's late answer: the secret is good once, until it

@@ -14,9 +14,16 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// errGroupGone says that a transaction of several writes was rolled back
+// because of one of them.
+var errGroupGone = errors.New("the shared transaction was rolled back")
+
 // away reports whether an error means that the database cannot be had now, or
 // lost a race that repeating wins: the write did not happen or can be repeated.
 func away(err error) bool {
+	if errors.Is(err, errGroupGone) {
+		return true
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}

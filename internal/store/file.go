@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -71,6 +72,11 @@ func (s *Store) file(ctx context.Context, q *db.Queries, row db.Case) (f offboar
 
 // standing reads what the directory says now about the person and the address.
 func (s *Store) standing(ctx context.Context, q *db.Queries, f *offboard.File) error {
+	return s.standingAt(ctx, q, f, f.Case.Address)
+}
+
+// standingAt is standing for one of the person's addresses.
+func (s *Store) standingAt(ctx context.Context, q *db.Queries, f *offboard.File, address string) error {
 	groups, err := q.GroupNamesOf(ctx, f.Person.ID)
 	if err != nil {
 		return fmt.Errorf("read groups: %w", err)
@@ -80,9 +86,9 @@ func (s *Store) standing(ctx context.Context, q *db.Queries, f *offboard.File) e
 		return err
 	}
 	now := s.now()
-	f.Standing.Entitled = offboard.Entitled(f.Person, s.opts.AccessConfigured, now)
+	f.Standing.Entitled = offboard.Entitled(f.Person, s.opts.AccessConfigured, f.Case.Begins(now))
 	holders, err := q.AddressHolders(ctx, db.AddressHoldersParams{
-		ValueKey: offboard.Fold(f.Case.Address), PersonID: f.Person.ID,
+		ValueKey: offboard.Fold(address), PersonID: f.Person.ID,
 	})
 	if err != nil {
 		return fmt.Errorf("read who holds the address: %w", err)
@@ -96,13 +102,9 @@ func (s *Store) standing(ctx context.Context, q *db.Queries, f *offboard.File) e
 			return err
 		}
 		entitled := offboard.Entitled(other, s.opts.AccessConfigured, now)
-		heldBy, elsewhere := offboard.Holder(f.Case, other, moment(h.Since), entitled)
-		if heldBy != "" {
-			f.Standing.HeldBy = heldBy
-		}
-		if elsewhere != "" {
-			f.Standing.ElsewhereBy = elsewhere
-		}
+		heldBy, elsewhere := offboard.Holder(f.Case, other, moment(h.Since), h.Holds == 1, entitled)
+		f.Standing.HeldBy = cmp.Or(heldBy, f.Standing.HeldBy)
+		f.Standing.ElsewhereBy = cmp.Or(elsewhere, f.Standing.ElsewhereBy)
 	}
 	return nil
 }
@@ -210,7 +212,7 @@ func (s *Store) Evidence(ctx context.Context, caseID string) (body, hash string,
 // before is the upper end of a page; ids are lower-case hexadecimal.
 func before(id string) string {
 	if id == "" {
-		return "~"
+		return "g" // behind every hexadecimal id, in any collation
 	}
 	return id
 }

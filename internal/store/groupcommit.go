@@ -103,13 +103,14 @@ func (g *group) transaction(batch []*pending) error {
 	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
 	var jobs []offboard.Job
 	var told []offboard.Reason
+	var fell []offboard.PolicyFailure
 	for _, p := range batch {
 		t, err := g.one(ctx, sqlTx, p, len(batch) > 1)
 		if err != nil {
 			return err
 		}
 		if t != nil {
-			jobs, told = append(jobs, t.jobs...), append(told, t.told...)
+			jobs, told, fell = append(jobs, t.jobs...), append(told, t.told...), append(fell, t.fell...)
 		}
 	}
 	if err := g.store.flush(ctx, sqlTx, jobs); err != nil {
@@ -118,7 +119,7 @@ func (g *group) transaction(batch []*pending) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	g.store.tell(told)
+	g.store.tell(told, fell)
 	return nil
 }
 
@@ -143,7 +144,9 @@ func (g *group) one(ctx context.Context, sqlTx *sql.Tx, p *pending, shared bool)
 		return t, nil
 	case p.err != nil:
 		if _, err := sqlTx.ExecContext(ctx, "rollback to one"); err != nil {
-			return nil, fmt.Errorf("roll back to savepoint: %w", err)
+			// SQLite gave up the whole transaction: an interrupted write does that.
+			// The one at fault keeps its error, the others are repeated.
+			return nil, fmt.Errorf("%w: %w", errGroupGone, err)
 		}
 		t = nil
 	}

@@ -34,10 +34,21 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 	if err != nil {
 		return offboard.PriorCase{}, fmt.Errorf("read the last case: %w", err)
 	}
+	if row.ClosedAt == 0 {
+		// Locked, so that it cannot end between this decision and its record.
+		if row, err = t.LockCase(ctx, row.ID); err != nil {
+			return offboard.PriorCase{}, fmt.Errorf("lock the live case: %w", err)
+		}
+	}
 	prior := offboard.PriorCase{
-		Live: row.ClosedAt == 0, Reason: offboard.Reason(row.Reason), Outcome: offboard.Outcome(row.Outcome),
+		Live: row.ClosedAt == 0, Verified: row.VerifiedAt != 0, Reason: offboard.Reason(row.Reason), Outcome: offboard.Outcome(row.Outcome),
+		Batched: batched(row),
 	}
 	if prior.Live {
+		prior.NotBefore = moment(row.NotBefore)
+		if err := json.Unmarshal([]byte(row.Policy), &prior.Policy); err != nil {
+			return prior, fmt.Errorf("read the policy of case %s: %w", row.ID, err)
+		}
 		effects, err := t.EffectsOf(ctx, row.ID)
 		if err != nil {
 			return prior, fmt.Errorf("read effects: %w", err)
@@ -47,6 +58,12 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 		}
 	}
 	return prior, nil
+}
+
+// batched reports whether a case is held as part of a mass change and nobody
+// has released it: one that ran, and was held by an operator later, was claimed.
+func batched(row db.Case) bool {
+	return row.Batch != "" && row.State == string(offboard.StateHeld) && row.Epoch == 0
 }
 
 // apply records what a change to a person means for their cases.
@@ -60,7 +77,7 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 		_, err := t.open(ctx, p, *v.Open, batch)
 		return err
 	}
-	if v.Join == nil && !v.Poke && v.Trace == "" {
+	if v.Join == nil && v.Move == nil && !v.Poke && !v.Again && v.Trace == "" {
 		return nil
 	}
 	row, err := t.LiveCaseOf(ctx, p.ID)
@@ -84,7 +101,23 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 			return err
 		}
 	}
-	if v.Join != nil || v.Poke {
+	if v.Move != nil {
+		if err := t.move(ctx, &row, *v.Move); err != nil {
+			return err
+		}
+	}
+	if v.Again {
+		if err := t.again(ctx, &row); err != nil {
+			return err
+		}
+	}
+	if v.Wake && row.State == string(offboard.StateNeedsAttention) {
+		row.State, row.Note = string(offboard.StateRunning), ""
+		if err := t.SaveCase(ctx, saved(row)); err != nil {
+			return fmt.Errorf("save case: %w", err)
+		}
+	}
+	if v.Join != nil || v.Move != nil || v.Poke || v.Again {
 		return t.poke(ctx, row)
 	}
 	return nil
@@ -127,7 +160,13 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 			return "", err
 		}
 	}
+	if o.Policy.Failed != "" {
+		t.fell = append(t.fell, offboard.PolicyFailure{Policy: o.Policy.Failed, Person: p.ID, Case: row.ID})
+	}
 	text := fmt.Sprintf("case opened: %s; plan %s, policy %s", o.Trigger, o.Plan, o.Policy.Name)
+	if o.Policy.Why != "" {
+		text += fmt.Sprintf(" (version %s), because %s", o.Policy.Version, o.Policy.Why)
+	}
 	if o.Note != "" {
 		text += "; " + o.Note
 	}
@@ -144,17 +183,67 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 		return err
 	}
 	row.Plan, row.Reason = string(o.Plan), string(o.Reason)
+	text := fmt.Sprintf("more urgent: reason %s, plan %s; steps not begun were rewritten", o.Reason, o.Plan)
+	if millis(o.NotBefore) < row.NotBefore {
+		text = fmt.Sprintf("%s: reason %s, plan %s; the case no longer waits for %s",
+			o.Trigger, o.Reason, o.Plan, moment(row.NotBefore).Format(time.RFC3339))
+	}
 	row.NotBefore, row.DueAt = min(row.NotBefore, millis(o.NotBefore)), min(row.DueAt, millis(o.Due))
-	row.State, row.Waiting, row.Note = string(offboard.StateRunning), "", o.Note
+	if batched(*row) {
+		text = fmt.Sprintf("no longer held with the others of its mass change: %s; reason %s, plan %s", o.Trigger, o.Reason, o.Plan)
+		row.NotBefore = millis(o.NotBefore)
+	}
+	if row.State != string(offboard.StateHeld) || o.Plan == offboard.Emergency || batched(*row) {
+		row.State = string(offboard.StateRunning) // otherwise a person held it, and a person releases it
+	}
+	row.Waiting, row.Note, row.Ending = "", o.Note, ""
 	row.Epoch++
 	row.LeaseUntil = 0 // the attempt at work is fenced off
 	if err := t.SaveCase(ctx, saved(*row)); err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
 	return t.write(ctx, row.ID, offboard.Entry{
-		Actor: "offramp", Kind: "upgraded",
-		Text: fmt.Sprintf("more urgent: reason %s, plan %s; steps not begun were rewritten", o.Reason, o.Plan),
+		Actor: "offramp", Kind: "upgraded", Text: text,
 	})
+}
+
+// move lets a case begin at another time. What it was at work on is fenced off:
+// the next attempt gives back what was taken, and waits.
+func (t *tx) move(ctx context.Context, row *db.Case, m offboard.Move) error {
+	row.NotBefore, row.DueAt = millis(m.NotBefore), millis(m.Due)
+	if row.State == string(offboard.StateWaiting) || row.State == string(offboard.StateRunning) {
+		row.State, row.Waiting, row.Note = string(offboard.StateWaiting), string(offboard.WaitNotBefore), ""
+	}
+	row.Epoch++
+	row.LeaseUntil = 0
+	if err := t.SaveCase(ctx, saved(*row)); err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	return t.write(ctx, row.ID, offboard.Entry{
+		Actor: "offramp", Kind: "moved", Text: "the case begins at " + m.NotBefore.UTC().Format(time.RFC3339),
+	})
+}
+
+// again makes a case remove and verify once more, under a new epoch: the person
+// came back after the removal was proven, and left again.
+func (t *tx) again(ctx context.Context, row *db.Case) error {
+	rows, err := t.StepsOf(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("read steps: %w", err)
+	}
+	if err := t.replaceSteps(ctx, row.ID, offboard.Again(steps(rows))); err != nil {
+		return err
+	}
+	if row.State != string(offboard.StateHeld) {
+		row.State = string(offboard.StateRunning)
+	}
+	row.Waiting, row.Note, row.RemovedAt, row.VerifiedAt = "", "", 0, 0
+	row.Epoch++
+	row.LeaseUntil = 0
+	if err := t.SaveCase(ctx, saved(*row)); err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "again", Text: "left again after the removal; removing and verifying once more"})
 }
 
 // poke makes a case look at its wait again: at once where nobody works on it,

@@ -39,16 +39,8 @@ func (s *Store) Reconsider(ctx context.Context, personID string, decide func(off
 		if err != nil {
 			return err
 		}
-		text := ""
-		if removal != nil {
-			b, err := json.Marshal(removal)
-			if err != nil {
-				return fmt.Errorf("encode the removal decision: %w", err)
-			}
-			text = string(b)
-		}
-		if err := t.SetRemoval(ctx, db.SetRemovalParams{Removal: text, ID: personID}); err != nil {
-			return fmt.Errorf("record the removal decision: %w", err)
+		if err := t.setRemoval(ctx, personID, removal); err != nil {
+			return err
 		}
 		if err := t.apply(ctx, p, verdict); err != nil {
 			return err
@@ -62,6 +54,22 @@ func (s *Store) Reconsider(ctx context.Context, personID string, decide func(off
 		return err
 	})
 	return caseID, err
+}
+
+// setRemoval records a person's standing removal decision; nil ends it.
+func (t *tx) setRemoval(ctx context.Context, personID string, d *offboard.Decision) error {
+	text := ""
+	if d != nil {
+		b, err := json.Marshal(d)
+		if err != nil {
+			return fmt.Errorf("encode the removal decision: %w", err)
+		}
+		text = string(b)
+	}
+	if err := t.SetRemoval(ctx, db.SetRemovalParams{Removal: text, ID: personID}); err != nil {
+		return fmt.Errorf("record the removal decision: %w", err)
+	}
+	return nil
 }
 
 // Pause stops outward changes on every replica until Resume.

@@ -37,8 +37,8 @@ func (s *Store) ChangePerson(ctx context.Context, c offboard.PersonChange) (offb
 	return out, nil
 }
 
-// createPerson opens no case: a person who is created inactive never had a
-// seat through this connection.
+// createPerson opens no case, but for a leave date to come: a person who is
+// created inactive never had a seat through this connection.
 func (t *tx) createPerson(ctx context.Context, c offboard.PersonChange) (offboard.Person, error) {
 	p, err := c.Change(offboard.Person{})
 	if err != nil {
@@ -66,7 +66,10 @@ func (t *tx) createPerson(ctx context.Context, c offboard.PersonChange) (offboar
 	if n == 0 {
 		return t.createdBefore(ctx, p)
 	}
-	return p, t.saveAddresses(ctx, offboard.Person{}, p)
+	if err := t.saveAddresses(ctx, offboard.Person{}, p); err != nil || p.Claims.LeaveDate == "" {
+		return p, err
+	}
+	return p, t.decide(ctx, offboard.Person{}, p, c.Rules, "")
 }
 
 // createdBefore tells a repeated attempt, whose first one did commit, from a
@@ -119,6 +122,12 @@ func (t *tx) decide(ctx context.Context, was, is offboard.Person, rules offboard
 		return err
 	}
 	v := offboard.Decide(was, is, prior, rules, t.now)
+	t.fell = append(t.fell, v.Failed...)
+	if v.Decision != nil || v.Lapsed {
+		if err := t.setRemoval(ctx, is.ID, v.Decision); err != nil {
+			return err
+		}
+	}
 	if v.Open != nil && batch != "" && v.Open.State != offboard.StateNeedsAttention {
 		v.Open.Note = "part of a change to an access group that affects many people at once: release or cancel it"
 	}
@@ -139,6 +148,13 @@ func (t *tx) savePerson(ctx context.Context, was, is offboard.Person) error {
 	if err != nil {
 		return err
 	}
+	light, err := onlyState(was, r)
+	switch {
+	case err != nil:
+		return err
+	case light:
+		return t.saveState(ctx, r)
+	}
 	err = t.SavePerson(ctx, db.SavePersonParams{
 		ExternalID: r.ExternalID, UserName: r.UserName, UserNameKey: r.UserNameKey, DisplayName: r.DisplayName,
 		DisplayKey: r.DisplayKey, GivenName: r.GivenName, FamilyName: r.FamilyName, Emails: r.Emails,
@@ -150,6 +166,25 @@ func (t *tx) savePerson(ctx context.Context, was, is offboard.Person) error {
 		return fmt.Errorf("save person: %w", err)
 	}
 	return t.saveAddresses(ctx, was, is)
+}
+
+// onlyState reports whether nothing changed that a person is looked up by, but
+// for being active: most changes that providers send are like that.
+func onlyState(was offboard.Person, is db.Person) (bool, error) {
+	before, err := personRow(was)
+	before.Active, before.Claims, before.Resource = is.Active, is.Claims, is.Resource
+	before.Version, before.ModifiedAt = is.Version, is.ModifiedAt
+	return before == is, err
+}
+
+func (t *tx) saveState(ctx context.Context, r db.Person) error {
+	err := t.SavePersonState(ctx, db.SavePersonStateParams{
+		Active: r.Active, Claims: r.Claims, Resource: r.Resource, Version: r.Version, ModifiedAt: r.ModifiedAt, ID: r.ID,
+	})
+	if err != nil {
+		return fmt.Errorf("save person: %w", err)
+	}
+	return nil
 }
 
 // heldAddress is one row of person_address, but for whose it is and since when.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,26 +69,27 @@ func (t *tx) replaceSteps(ctx context.Context, caseID string, all []offboard.Ste
 }
 
 // insertSteps writes a whole plan in one statement: of all that a new case
-// costs, eleven single ones would be the largest part.
+// costs, eleven single ones would be the largest part. Of a step that has not
+// begun only the name is an argument, since each argument costs too.
 func (t *tx) insertSteps(ctx context.Context, caseID string, all []offboard.Step) error {
-	const columns = 9
 	var q strings.Builder
 	q.WriteString("insert into step (case_id, seq, name, state, attempts, result, error, started_at, finished_at) values ")
-	args := make([]any, 0, columns*len(all))
+	args := make([]any, 1, 1+8*len(all))
+	args[0] = caseID
 	for i, s := range all {
 		if i > 0 {
 			q.WriteString(", ")
 		}
-		q.WriteByte('(')
-		for c := range columns {
-			if c > 0 {
-				q.WriteByte(',')
-			}
-			fmt.Fprintf(&q, "$%d", i*columns+c+1)
+		q.WriteString("($1, ")
+		if s.Seq == i+1 && s.State == offboard.StepPending && s.Attempts == 0 && len(s.Result) == 0 && s.Error == "" &&
+			s.Started.IsZero() && s.Finished.IsZero() {
+			args = append(args, string(s.Name))
+			q.WriteString(strconv.Itoa(s.Seq) + ", $" + strconv.Itoa(len(args)) + ", '" + string(offboard.StepPending) + "', 0, '', '', 0, 0)")
+			continue
 		}
-		q.WriteByte(')')
-		args = append(args, caseID, int64(s.Seq), string(s.Name), string(s.State), int64(s.Attempts), string(s.Result),
-			s.Error, millis(s.Started), millis(s.Finished))
+		q.WriteString(placeholders(len(args)+1, 8) + ")")
+		args = append(args, int64(s.Seq), string(s.Name), string(s.State), int64(s.Attempts), string(s.Result), s.Error,
+			millis(s.Started), millis(s.Finished))
 	}
 	if _, err := t.sql.ExecContext(ctx, q.String(), args...); err != nil {
 		return fmt.Errorf("insert steps: %w", err)

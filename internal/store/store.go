@@ -9,15 +9,14 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"offramp/internal/offboard"
 	"offramp/internal/store/db"
@@ -50,6 +49,12 @@ type Options struct {
 	Patience         time.Duration         // how long a write is retried while the database is away; 0: 20 s
 	Retried          func()                // called for every retried write; nil: nobody counts
 	Opened           func(offboard.Reason) // told of every case that was opened, after its commit; nil: nobody
+	// PolicyFailed is told of every policy that could not be applied as it was
+	// meant to be, after the commit of what was done instead; nil: nobody.
+	PolicyFailed func(offboard.PolicyFailure)
+	// Through, if not nil, stands between the store and the database's driver:
+	// a test counts there what a request costs.
+	Through func(driver.Connector) driver.Connector
 }
 
 // Store is safe for concurrent use.
@@ -93,39 +98,19 @@ func (s *Store) openPostgres(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	s.write = stdlib.OpenDBFromPool(s.pool)
+	s.write = s.connect(stdlib.GetPoolConnector(s.pool))
+	s.write.SetMaxIdleConns(0) // the pool keeps them
 	s.write.SetMaxOpenConns(int(conf.MaxConns))
 	s.read = s.write
 	return nil
 }
 
-func (s *Store) openSQLite(ctx context.Context, path string) error {
-	lock, err := lockFile(path + ".lock")
-	if err != nil {
-		return fmt.Errorf("open store %s: %w", path, err)
+// connect makes the handle for a way to the database.
+func (s *Store) connect(c driver.Connector) *sql.DB {
+	if s.opts.Through != nil {
+		c = s.opts.Through(c)
 	}
-	s.lock = lock
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)"
-	s.write, err = sql.Open("sqlite", "file:"+escape(path)+pragmas+"&_pragma=journal_mode(WAL)&_txlock=immediate")
-	if err == nil {
-		s.write.SetMaxOpenConns(1)
-		err = s.write.PingContext(ctx)
-	}
-	if err == nil {
-		s.read, err = sql.Open("sqlite", "file:"+escape(path)+pragmas+"&_pragma=query_only(1)")
-	}
-	if err != nil {
-		lock.release()
-		return fmt.Errorf("open store %s: %w", path, err)
-	}
-	s.read.SetMaxOpenConns(8)
-	s.group = newGroup(s)
-	return nil
-}
-
-// escape keeps a path out of the URI's query and fragment.
-func escape(path string) string {
-	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	return sql.OpenDB(c)
 }
 
 // Use names who enqueues jobs. It is called once, before the first write;
@@ -177,6 +162,7 @@ type tx struct {
 	now  time.Time
 	jobs []offboard.Job
 	told []offboard.Reason // of cases that were opened
+	fell []offboard.PolicyFailure
 }
 
 func (t *tx) enqueue(j offboard.Job) { t.jobs = append(t.jobs, j) }
@@ -227,12 +213,18 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	s.tell(t.told)
+	s.tell(t.told, t.fell)
 	return nil
 }
 
-// tell counts the cases of a write that is now durable.
-func (s *Store) tell(opened []offboard.Reason) {
+// tell counts the cases of a write that is now durable, and the policies that
+// failed in it.
+func (s *Store) tell(opened []offboard.Reason, failed []offboard.PolicyFailure) {
+	for _, f := range failed {
+		if s.opts.PolicyFailed != nil {
+			s.opts.PolicyFailed(f)
+		}
+	}
 	for _, r := range opened {
 		if s.opts.Opened != nil {
 			s.opts.Opened(r)

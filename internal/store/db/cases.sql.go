@@ -931,11 +931,12 @@ func (q *Queries) QueueCase(ctx context.Context, arg QueueCaseParams) error {
 }
 
 const queuedCases = `-- name: QueuedCases :one
-select count(*) from cases where closed_at = 0 and queued_at > 0
+select count(*) from cases
+where closed_at = 0 and queued_at > $1 and state not in ('held', 'needs_attention')
 `
 
-func (q *Queries) QueuedCases(ctx context.Context) (int64, error) {
-	row := q.db.QueryRowContext(ctx, queuedCases)
+func (q *Queries) QueuedCases(ctx context.Context, since int64) (int64, error) {
+	row := q.db.QueryRowContext(ctx, queuedCases, since)
 	var count int64
 	err := row.Scan(&count)
 	return count, err

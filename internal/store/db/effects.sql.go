@@ -22,7 +22,8 @@ func (q *Queries) AccessMemberships(ctx context.Context, personID string) (int64
 }
 
 const addressHolders = `-- name: AddressHolders :many
-select distinct p.id, p.connection, p.active, p.removal, p.deleted_at, cast(min(a.since) as bigint) as since
+select distinct p.id, p.connection, p.active, p.removal, p.deleted_at, cast(min(a.since) as bigint) as since,
+    cast(max(case when a.kind = 'seat' then 0 else 1 end) as bigint) as holds
 from person_address a join person p on p.id = a.person_id
 where a.value_key = $1 and p.id <> $2 and p.deleted_at = 0
 group by p.id, p.connection, p.active, p.removal, p.deleted_at
@@ -40,6 +41,7 @@ type AddressHoldersRow struct {
 	Removal    string
 	DeletedAt  int64
 	Since      int64
+	Holds      int64
 }
 
 func (q *Queries) AddressHolders(ctx context.Context, arg AddressHoldersParams) ([]AddressHoldersRow, error) {
@@ -58,6 +60,7 @@ func (q *Queries) AddressHolders(ctx context.Context, arg AddressHoldersParams) 
 			&i.Removal,
 			&i.DeletedAt,
 			&i.Since,
+			&i.Holds,
 		); err != nil {
 			return nil, err
 		}
@@ -668,7 +671,7 @@ func (q *Queries) RotationsOf(ctx context.Context, caseID string) ([]Rotation, e
 }
 
 const rotationsToRetire = `-- name: RotationsToRetire :many
-select id, credential, state, result, opened_at, minted_at, retire_at, retired_at from rotation where state = 'minted' and retire_at <= $1 order by retire_at limit 50
+select id, credential, state, result, opened_at, minted_at, retire_at, retired_at from rotation where state = 'minted' and retire_at > 0 and retire_at <= $1 order by retire_at limit 50
 `
 
 func (q *Queries) RotationsToRetire(ctx context.Context, now int64) ([]Rotation, error) {
@@ -730,7 +733,8 @@ func (q *Queries) SaveRotation(ctx context.Context, arg SaveRotationParams) erro
 }
 
 const seatClaimant = `-- name: SeatClaimant :one
-select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at from seat_claim s left join cases c on c.id = s.case_id
+select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at, cast(coalesce(c.state, '') as text) as state
+from seat_claim s left join cases c on c.id = s.case_id
 where s.organization = $1 and s.address_key = $2
 `
 
@@ -742,12 +746,13 @@ type SeatClaimantParams struct {
 type SeatClaimantRow struct {
 	CaseID   string
 	ClosedAt int64
+	State    string
 }
 
 func (q *Queries) SeatClaimant(ctx context.Context, arg SeatClaimantParams) (SeatClaimantRow, error) {
 	row := q.db.QueryRowContext(ctx, seatClaimant, arg.Organization, arg.AddressKey)
 	var i SeatClaimantRow
-	err := row.Scan(&i.CaseID, &i.ClosedAt)
+	err := row.Scan(&i.CaseID, &i.ClosedAt, &i.State)
 	return i, err
 }
 

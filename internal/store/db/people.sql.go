@@ -387,6 +387,34 @@ func (q *Queries) SavePerson(ctx context.Context, arg SavePersonParams) error {
 	return err
 }
 
+const savePersonState = `-- name: SavePersonState :exec
+update person set
+    active = $1, claims = $2, resource = $3, version = $4, modified_at = $5
+where id = $6
+`
+
+type SavePersonStateParams struct {
+	Active     bool
+	Claims     string
+	Resource   string
+	Version    int64
+	ModifiedAt int64
+	ID         string
+}
+
+// SavePersonState leaves alone what other people's rows and most indexes hang on.
+func (q *Queries) SavePersonState(ctx context.Context, arg SavePersonStateParams) error {
+	_, err := q.db.ExecContext(ctx, savePersonState,
+		arg.Active,
+		arg.Claims,
+		arg.Resource,
+		arg.Version,
+		arg.ModifiedAt,
+		arg.ID,
+	)
+	return err
+}
+
 const touchGroupsOf = `-- name: TouchGroupsOf :exec
 update scim_group set version = version + 1, modified_at = $1
 where id in (select m.group_id from membership m where m.person_id = $2)

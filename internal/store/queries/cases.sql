@@ -48,7 +48,8 @@ where wake_at <= @now and closed_at = 0 and id in (
 returning id;
 
 -- name: QueuedCases :one
-select count(*) from cases where closed_at = 0 and queued_at > 0;
+select count(*) from cases
+where closed_at = 0 and queued_at > @since and state not in ('held', 'needs_attention');
 
 -- name: SaveCase :exec
 update cases set

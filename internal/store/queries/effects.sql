@@ -39,14 +39,15 @@ on conflict (rotation_id, case_id) do nothing;
 select r.* from rotation r join rotation_case rc on rc.rotation_id = r.id where rc.case_id = @case_id order by r.id;
 
 -- name: RotationsToRetire :many
-select * from rotation where state = 'minted' and retire_at <= @now order by retire_at limit 50;
+select * from rotation where state = 'minted' and retire_at > 0 and retire_at <= @now order by retire_at limit 50;
 
 -- name: ClaimSeat :exec
 insert into seat_claim (organization, address_key, case_id) values (@organization, @address_key, @case_id)
 on conflict (organization, address_key) do nothing;
 
 -- name: SeatClaimant :one
-select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at from seat_claim s left join cases c on c.id = s.case_id
+select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at, cast(coalesce(c.state, '') as text) as state
+from seat_claim s left join cases c on c.id = s.case_id
 where s.organization = @organization and s.address_key = @address_key;
 
 -- name: TakeSeat :exec
@@ -56,7 +57,8 @@ update seat_claim set case_id = @case_id where organization = @organization and 
 delete from seat_claim where case_id = @case_id;
 
 -- name: AddressHolders :many
-select distinct p.id, p.connection, p.active, p.removal, p.deleted_at, cast(min(a.since) as bigint) as since
+select distinct p.id, p.connection, p.active, p.removal, p.deleted_at, cast(min(a.since) as bigint) as since,
+    cast(max(case when a.kind = 'seat' then 0 else 1 end) as bigint) as holds
 from person_address a join person p on p.id = a.person_id
 where a.value_key = @value_key and p.id <> @person_id and p.deleted_at = 0
 group by p.id, p.connection, p.active, p.removal, p.deleted_at;

@@ -17,6 +17,12 @@ update person set
     claims = @claims, resource = @resource, version = @version, modified_at = @modified_at, deleted_at = @deleted_at
 where id = @id;
 
+-- SavePersonState leaves alone what other people's rows and most indexes hang on.
+-- name: SavePersonState :exec
+update person set
+    active = @active, claims = @claims, resource = @resource, version = @version, modified_at = @modified_at
+where id = @id;
+
 -- name: PersonByID :one
 select * from person where id = @id and connection = @connection and deleted_at = 0;
 
