@@ -91,7 +91,7 @@ organizations:
     org_id: "%[2]d"
     org_key: {file: org_key}
     org_secret: {file: org_secret}
-    endpoints: {scim: "%[1]s/scim/1", user_management: "%[1]s/user-management/1", audit: "%[1]s/api/2/audit-logs", analytics: "%[1]s", experiment: "%[1]s/api/1", evaluation: "%[1]s"}
+    endpoints: {scim: "%[1]s/scim/1", user_management: "%[1]s/user-management/1", audit: "%[1]s/api/2/audit-logs", analytics: "%[1]s", experiment: "%[1]s/api/1", evaluation: "%[1]s", developer: "%[1]s", data: "%[1]s"}
     projects:
       - {id: "%[3]d", api_key: {file: api}, secret_key: {file: secret}, management_key: {file: management}}
 policies:

@@ -17,10 +17,10 @@ import (
 func casesCommand(env Env) *cobra.Command {
 	o := &operate{env: env}
 	return o.flags(group("cases", "Look at cases and decide about them",
-		casesList(o), casesShow(o), casesOpen(o), casesApprove(o),
+		casesList(o), casesShow(o), casesExplain(o), casesOpen(o), casesApprove(o),
 		casesBecause(o, "hold", "Stop a case until it is released"),
-		casesBecause(o, "release", "Let a held case go on"),
-		casesBecause(o, "cancel", "End a case without a removal, before the removal begins"),
+		casesOrBatch(o, "release", "Let a held case go on, or all of a mass change"),
+		casesOrBatch(o, "cancel", "End a case without a removal, before the removal begins, or all of a held mass change"),
 		casesBecause(o, "retry", "Try the step at hand again, now"),
 		casesBecause(o, "expedite", "Begin now instead of at the case's time"),
 		casesResolve(o),
@@ -84,6 +84,10 @@ func (o *operate) listCases(all console.CaseList) error {
 	}
 	if err := table(o.env.Stdout, 1, []string{"CASE", "ADDRESS", "PLAN", "STATE", "DUE"}, rows); err != nil {
 		return err
+	}
+	for _, b := range batches(all.Cases) {
+		_, _ = fmt.Fprintf(o.env.Stderr, "One change to a group would remove %d of these. If it was meant: offramp cases release --batch %s; "+
+			"if not: offramp cases cancel --batch %s --because TEXT\n", b.held, b.id, b.id)
 	}
 	if all.Next != "" {
 		_, _ = fmt.Fprintln(o.env.Stderr, "There are more; see --limit.")

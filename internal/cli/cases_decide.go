@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,73 @@ func casesBecause(o *operate, action, short string) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.Because, "because", "", "why, for the timeline")
 	return cmd
+}
+
+// casesOrBatch is casesBecause for one case or for all that one change to a
+// group has put on hold.
+func casesOrBatch(o *operate, action, short string) *cobra.Command {
+	var in console.BecauseRequest
+	var batch string
+	cmd := &cobra.Command{
+		Use: action + " CASE | --batch BATCH", Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if batch == "" {
+				return oneID("case")(cmd, args)
+			}
+			if len(args) > 0 {
+				return usage(cmd, "give one case, or --batch, not both")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if batch == "" {
+				return o.decide(cmd, args[0], action, "done", in)
+			}
+			if action == "cancel" && in.Because == "" {
+				return usage(cmd, "say why with --because: it stands in the timeline of each case")
+			}
+			c, err := o.client(cmd)
+			if err != nil {
+				return err
+			}
+			var out console.BatchResult
+			if err := c.call(cmd.Context(), http.MethodPost, "batches/"+url.PathEscape(batch)+"/"+action, nil, in, &out); err != nil {
+				return err
+			}
+			if o.output == "json" {
+				return printJSON(o.env.Stdout, out)
+			}
+			text := fmt.Sprintf("%s: done for %d cases", action, out.Decided)
+			if out.Left > 0 {
+				text += fmt.Sprintf("; %d no longer waited for it and stay as they are", out.Left)
+			}
+			_, err = fmt.Fprintln(o.env.Stdout, text)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&in.Because, "because", "", "why, for the timeline")
+	cmd.Flags().StringVar(&batch, "batch", "", "every case that this change to a group has put on hold; see cases list")
+	return cmd
+}
+
+// heldBatch is how many of some cases wait for a word about one batch.
+type heldBatch struct {
+	id   string
+	held int
+}
+
+func batches(cases []console.Case) (out []heldBatch) {
+	for _, k := range cases {
+		if k.Batch == "" || k.State != offboard.StateHeld {
+			continue
+		}
+		i := slices.IndexFunc(out, func(b heldBatch) bool { return b.id == k.Batch })
+		if i < 0 {
+			i, out = len(out), append(out, heldBatch{id: k.Batch})
+		}
+		out[i].held++
+	}
+	return out
 }
 
 func casesResolve(o *operate) *cobra.Command {

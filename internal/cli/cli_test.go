@@ -165,3 +165,30 @@ func TestAStoppedCommandFails(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }
+
+func TestABatchIsDecidedAsOne(t *testing.T) {
+	t.Parallel()
+	held := console.Case{ID: "case-1", Address: "lee@example.com", Plan: offboard.Leaver, State: offboard.StateHeld, Batch: "b-1"}
+	code, _, errs := run(t, console.CaseList{Cases: []console.Case{held, held, {ID: "case-3", Batch: "b-1"}}}, "cases", "list")
+	if code != 0 || !strings.Contains(errs, "would remove 2 of these") || !strings.Contains(errs, "offramp cases release --batch b-1") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	result := console.BatchResult{Batch: "b-1", Decided: 12, Left: 1}
+	for _, row := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"release", "--batch", "b-1"}, 0, "release: done for 12 cases; 1 no longer waited for it and stay as they are"},
+		{[]string{"cancel", "--batch", "b-1", "--because", "a mistake"}, 0, "cancel: done for 12 cases"},
+		{[]string{"cancel", "--batch", "b-1", "--because", "a mistake", "--output", "json"}, 0, `"decided": 12`},
+		{[]string{"cancel", "--batch", "b-1"}, 2, "say why with --because"},
+		{[]string{"release", "case-1", "--batch", "b-1"}, 2, "not both"},
+		{[]string{"release"}, 2, "give the id of one case"},
+	} {
+		code, out, errs := run(t, result, append([]string{"cases"}, row.args...)...)
+		if code != row.code || !strings.Contains(out+errs, row.says) {
+			t.Errorf("%v: exit code %d: %s%s", row.args, code, out, errs)
+		}
+	}
+}

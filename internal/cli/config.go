@@ -15,20 +15,33 @@ func configCommand(env Env) *cobra.Command {
 }
 
 func configCheck(env Env) *cobra.Command {
-	var file string
+	var file, people, output string
 	cmd := &cobra.Command{
 		Use: "check", Short: "Print everything that is wrong with the configuration", Args: noArgs,
 		Long: "Print everything that is wrong with the configuration, with line and column, and start nothing. Secrets are read\n" +
-			"and never shown. Exits 2 when anything is wrong.",
-		RunE: func(_ *cobra.Command, _ []string) error {
-			if _, err := loadConfig(env, file); err != nil {
+			"and never shown. Exits 2 when anything is wrong.\n\n" +
+			"With --people, print which policy each person of a file would meet if they were deactivated now, or, where the file\n" +
+			"says what they were before (was.department, …), by that change. The file is CSV with a head, or a JSON object a line:\n" +
+			"userName, address, displayName, department, title, manager, connection, groups, leaveReason, leaveDate, ticket, ….\n" +
+			"Exits 1 when a condition fails for anybody.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "table" && output != "json" {
+				return usage(cmd, "--output is table or json")
+			}
+			cfg, err := loadConfig(env, file)
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(env.Stdout, "%s is valid\n", file)
+			if people != "" {
+				return checkPeople(env, cfg, people, output)
+			}
+			_, err = fmt.Fprintf(env.Stdout, "%s is valid\n", file)
 			return err
 		},
 	}
 	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&people, "people", "", "a file of people: print the policy that each of them meets")
+	cmd.Flags().StringVar(&output, "output", "table", "table or json, with --people")
 	return cmd
 }
 

@@ -75,6 +75,7 @@ type Options struct {
 	Operators   []Operator
 	Connections []string                                     // names; tokens are made for these only
 	Rules       func(connection string) offboard.Rules       // required; for cases that operators open
+	Protected   func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
 	Load        func(ctx context.Context) (Load, error)      // required
 	Callback    func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks
 	Mode        string                                       // observe or enforce, shown

@@ -32,12 +32,21 @@ func (c *Console) decide(r *http.Request, by Operator, what string, d decision) 
 	if err != nil {
 		return 0, nil, err
 	}
-	f, err := c.opts.Store.Act(r.Context(), id, d)
+	k, err := c.act(r.Context(), id, by, what, d)
 	if err != nil {
 		return 0, nil, err
 	}
+	return http.StatusOK, c.caseOf(k), nil
+}
+
+// act lets a decision about one case be recorded.
+func (c *Console) act(ctx context.Context, id string, by Operator, what string, d decision) (offboard.Case, error) {
+	f, err := c.opts.Store.Act(ctx, id, d)
+	if err != nil {
+		return offboard.Case{}, err
+	}
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", what), zap.String("case", id))
-	return http.StatusOK, c.caseOf(f.Case), nil
+	return f.Case, nil
 }
 
 // because is decide for decisions that take no more than a reason.
@@ -70,9 +79,7 @@ func (c *Console) expedite(r *http.Request, by Operator) (int, any, error) {
 	})
 }
 
-// cancel ends the standing removal decision, where there is one, before it
-// cancels: a process that dies between the two leaves a case that runs on
-// without it, and can be cancelled again.
+// cancel is the decision that a case ends without a removal.
 func (c *Console) cancel(r *http.Request, by Operator) (int, any, error) {
 	in, err := decode[BecauseRequest](r)
 	if err == nil {
@@ -85,25 +92,36 @@ func (c *Console) cancel(r *http.Request, by Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	f, err := c.opts.Store.Case(r.Context(), id)
+	k, err := c.withdraw(r.Context(), id, by, in.Because, offboard.Cancel)
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, err := offboard.Cancel(f, by.Name, in.Because); err != nil {
-		return 0, nil, err
+	return http.StatusOK, c.caseOf(k), nil
+}
+
+// withdraw lets a case be cancelled under a rule. It ends the standing removal
+// decision, where there is one, before it cancels: a process that dies between
+// the two leaves a case that runs on without it, and can be cancelled again.
+func (c *Console) withdraw(ctx context.Context, id string, by Operator, because string, rule func(f offboard.File, by, because string) (offboard.Update, error)) (offboard.Case, error) {
+	f, err := c.opts.Store.Case(ctx, id)
+	if err != nil {
+		return offboard.Case{}, err
+	}
+	if _, err := rule(f, by.Name, because); err != nil {
+		return offboard.Case{}, err
 	}
 	pardoned := f.Person.Removal
 	if pardoned != nil {
-		_, err := c.opts.Store.Reconsider(r.Context(), f.Person.ID,
+		_, err := c.opts.Store.Reconsider(ctx, f.Person.ID,
 			func(_ offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
 				return offboard.Pardon(prior)
 			})
 		if err != nil {
-			return 0, nil, err
+			return offboard.Case{}, err
 		}
 	}
-	return c.decide(r, by, "cancel", func(f offboard.File) (offboard.Update, error) {
-		u, err := offboard.Cancel(f, by.Name, in.Because)
+	return c.act(ctx, id, by, "cancel", func(f offboard.File) (offboard.Update, error) {
+		u, err := rule(f, by.Name, because)
 		if err == nil && pardoned != nil {
 			u.Timeline = append(u.Timeline, offboard.Entry{
 				Actor: by.Name, Kind: "pardoned", Text: "ended the standing removal decision of " + pardoned.By,

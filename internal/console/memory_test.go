@@ -31,7 +31,7 @@ func (m *memory) Cases(_ context.Context, f offboard.CaseFilter) ([]offboard.Cas
 	for _, file := range m.files {
 		c := file.Case
 		if (f.State == "" || c.State == f.State) && (f.Plan == "" || c.Plan == f.Plan) && (f.Before == "" || c.ID < f.Before) &&
-			(f.Connection == "" || c.Connection == f.Connection) && (f.Address == "" || c.Address == offboard.Fold(f.Address)) {
+			(f.Batch == "" || c.Batch == f.Batch) && (f.Connection == "" || c.Connection == f.Connection) && (f.Address == "" || c.Address == offboard.Fold(f.Address)) {
 			out = append(out, c)
 		}
 	}

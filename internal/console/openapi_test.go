@@ -69,7 +69,8 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"Pause": console.Pause{}, "CaseCount": console.CaseCount{}, "Status": console.Status{}, "OpenRequest": console.OpenRequest{},
 		"ApproveRequest": console.ApproveRequest{}, "BecauseRequest": console.BecauseRequest{},
 		"Attachment": offboard.Attachment{}, "ResolveRequest": console.ResolveRequest{}, "DoneRequest": console.DoneRequest{},
-		"TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},
+		"Explanation": console.Explanation{}, "Sentence": offboard.Sentence{}, "TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},
+		"BatchResult": console.BatchResult{},
 	}
 	for name, schema := range doc.Components.Schemas {
 		if len(schema.Enum) > 0 {

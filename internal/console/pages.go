@@ -108,5 +108,12 @@ func (c *Console) casePage(r *http.Request) (string, any, error) {
 		return "", nil, err
 	}
 	f, err := c.file(r.Context(), id)
-	return "case.html", f, err
+	if err != nil {
+		return "", nil, err
+	}
+	e, err := c.explain(r.Context(), id)
+	return "case.html", struct {
+		CaseFile
+		Explained []offboard.Sentence
+	}{f, e.Sentences}, err
 }

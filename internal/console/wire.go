@@ -287,6 +287,13 @@ type BecauseRequest struct {
 	Because string `json:"because,omitempty"`
 }
 
+// BatchResult tells what a decision about a batch came to.
+type BatchResult struct {
+	Batch   string `json:"batch"`
+	Decided int    `json:"decided"` // cases to which it applied
+	Left    int    `json:"left"`    // cases that no longer waited for it
+}
+
 // ResolveRequest closes a case by hand.
 type ResolveRequest struct {
 	Because     string                `json:"because"`

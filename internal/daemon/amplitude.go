@@ -29,6 +29,7 @@ func AmplitudeOptions(o config.Organization) (amplitude.Options, error) {
 	}
 	opts := amplitude.Options{
 		Name: o.Name, Endpoints: at, SCIMKey: secret(o.SCIMKey), OrgKey: secret(o.OrgKey), OrgSecret: secret(o.OrgSecret),
+		DeveloperToken: secret(o.DeveloperToken),
 	}
 	if o.OrgID != "" {
 		if opts.OrgID, err = strconv.Atoi(o.OrgID); err != nil {

@@ -109,7 +109,7 @@ func (d *demo) writeConfig() (string, error) {
 	secrets := map[string]string{
 		"okta.token": d.keys.okta, "entra.token": d.keys.entra, "lead.token": d.keys.lead,
 		"manager.token": d.keys.manager, "auditor.token": d.keys.reader,
-		"scim.key": c.SCIMKey, "org.key": c.OrgKey, "org.secret": c.OrgSecret,
+		"scim.key": c.SCIMKey, "org.key": c.OrgKey, "org.secret": c.OrgSecret, "developer.token": c.DeveloperToken,
 	}
 	var projects strings.Builder
 	for i, p := range c.Projects {
@@ -165,6 +165,7 @@ organizations:
     scim_key: {file: scim.key}
     org_key: {file: org.key}
     org_secret: {file: org.secret}
+    developer_token: {file: developer.token}
     rate: 90
     projects:
 %[12]s`, d.public.listener.Addr(), d.admin.listener.Addr(), d.public.url, oktaName, demoOrg, entraName, oktaGroup, entraGroup,

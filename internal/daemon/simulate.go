@@ -70,6 +70,7 @@ func WriteSimulatorConfig(dir, base string, c amplitudefake.Credentials) error {
 	}
 	secrets := map[string]string{
 		"scim.token": "", "operator.token": "", "amplitude.scim_key": c.SCIMKey, "amplitude.org_key": c.OrgKey, "amplitude.org_secret": c.OrgSecret,
+		"amplitude.developer_token": c.DeveloperToken,
 	}
 	var projects strings.Builder
 	for _, p := range c.Projects {
@@ -108,6 +109,7 @@ organizations:
     org_id: "%[2]d"
     org_key: {file: amplitude.org_key}
     org_secret: {file: amplitude.org_secret}
+    developer_token: {file: amplitude.developer_token}
     endpoints:
       scim: %[1]s/scim/1
       user_management: %[1]s/user-management/1

@@ -228,9 +228,8 @@ func TestWhatATriggerDecidedEndsWhenItNoLongerHolds(t *testing.T) {
 	if v := offboard.Decide(moved, back, live, ruled(policies(t)), noon()); v.Lapsed {
 		t.Error("a policy that is gone ended its decision")
 	}
-	operator := back
-	operator.Removal = &offboard.Decision{Reason: offboard.Manual, By: "jo"}
-	if v := offboard.Decide(operator, back, live, ruled(ps), noon()); v.Lapsed {
+	back.Removal = &offboard.Decision{Reason: offboard.Manual, By: "sam"}
+	if v := offboard.Decide(moved, back, live, ruled(ps), noon()); v.Lapsed {
 		t.Error("an operator's decision ended by itself")
 	}
 }

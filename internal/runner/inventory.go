@@ -53,7 +53,7 @@ func inventory(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, erro
 			for _, s := range sources() {
 				seen, err := a.look(ctx, org, p, s, &found)
 				if err != nil {
-					return outcome{}, fmt.Errorf("inventory of %s in %s/%s: %w", s.name, org.Name, p.Name, err)
+					return outcome{}, err
 				}
 				o.Sources = append(o.Sources, seen)
 			}
@@ -111,17 +111,26 @@ func (f *findings) add(as offboard.Asset) {
 	f.assets = append(f.assets, as)
 }
 
+// silent is how often a list may fail to answer, over about half an hour, until
+// the inventory goes on without it and says so.
+const silent = 12
+
 // look asks for one list of a project and adds what names the leaver.
 func (a *attempt) look(ctx context.Context, org *organization, p Project, s source, found *findings) (looked, error) {
 	seen := looked{Source: org.Name + "/" + p.Name + ": " + s.name, name: s.name}
 	l, err := org.lists.read(ctx, p.ID, s.name, a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
 		return s.list(ctx, org.Client, p.ID)
 	})
-	if seen.Unseen = s.refusal(err); seen.Unseen != "" {
+	if seen.Unseen = a.unseen(s, err); seen.Unseen != "" {
+		return seen, nil
+	}
+	if tried := a.file.Step(offboard.StepInventory); err != nil && tried != nil && tried.Attempts >= silent && transfer.IsTemporary(err) {
+		// A list that stays silent must not keep a leaver's access alive.
+		seen.Unseen = fmt.Sprintf("did not answer %d times", tried.Attempts)
 		return seen, nil
 	}
 	if err != nil {
-		return looked{}, err
+		return looked{}, fmt.Errorf("inventory of %s in %s/%s: %w", s.name, org.Name, p.Name, err)
 	}
 	seen.Entries, seen.Without = len(l.entries), slices.Clone(s.without)
 	if l.truncated {
@@ -150,6 +159,16 @@ func (a *attempt) look(ctx context.Context, org *organization, p Project, s sour
 		seen.Without = append(seen.Without, fmt.Sprintf("the people behind %d entries that give a display name which several members have", namesakes))
 	}
 	return seen, nil
+}
+
+// unseen tells in words why the case goes on without a list. Empty: it was
+// read, or the step has to wait for it.
+func (a *attempt) unseen(s source, err error) string {
+	e, ok := errors.AsType[*amplitude.Error](err)
+	if ok && s.early && e.Temporary() && !a.now().Before(a.file.Case.Policy.HandoverDeadline(a.file.Case.Opened)) {
+		return "no answer until the deadline of the handover: " + e.Error()
+	}
+	return s.refusal(err)
 }
 
 // claim is how an entry names the leaver.
@@ -218,7 +237,7 @@ func (a *attempt) unconfigured(ctx context.Context, org *organization) (looked, 
 		}
 		return out, err
 	})
-	if seen.Unseen = s.refusal(err); seen.Unseen != "" {
+	if seen.Unseen = a.unseen(s, err); seen.Unseen != "" {
 		return seen, nil
 	}
 	if err != nil {

@@ -154,8 +154,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		return errors.New("the engine has no runner")
 	}
 	life := context.WithoutCancel(ctx)
-	if err := e.client.Start(life); err != nil {
-		return fmt.Errorf("start the workers: %w", err)
+	if !e.begin(ctx, life) {
+		return nil
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { e.retire(ctx) })
@@ -169,6 +169,24 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// begin starts the workers under life and reports whether they work. While the
+// database is away it tries again until ctx ends: writes wait for it meanwhile,
+// and a process that ended would refuse them.
+func (e *Engine) begin(ctx, life context.Context) bool {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := e.client.Start(life)
+		if err == nil {
+			return true
+		}
+		e.log.Warn("starting the workers, will be repeated", zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
+	}
 }
 
 // sweep is the clock of all waits and the net under lost jobs: every tick it

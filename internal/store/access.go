@@ -120,8 +120,12 @@ func (t *tx) bindNamed(ctx context.Context, connection, name string) error {
 	return nil
 }
 
-// access decides about the people whom a change of an access group moved.
+// access decides about the people whom a change of an access group moved, or of
+// any group where a policy looks at groups.
 func (t *tx) access(ctx context.Context, g offboard.Group, rules offboard.Rules, gained, lost []string, batch string) error {
+	if rules.Triggers.WatchGroups() {
+		return t.regrouped(ctx, g, rules, gained, lost, batch)
+	}
 	if g.Access == "" {
 		return nil
 	}

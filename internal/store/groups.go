@@ -53,7 +53,11 @@ func (t *tx) createGroup(ctx context.Context, n offboard.NewGroup) (offboard.Gro
 	if err != nil {
 		return g, 0, err
 	}
-	return g, unknown, t.access(ctx, g, n.Access.Rules, added, nil, "")
+	batch := ""
+	if (moved{added: added}).massive(n.Access.Rules) {
+		batch = newID()
+	}
+	return g, unknown, t.access(ctx, g, n.Access.Rules, added, nil, batch)
 }
 
 // distinct refuses a second group that a provider could not tell from the
@@ -129,7 +133,8 @@ func (t *tx) changeGroup(ctx context.Context, c offboard.GroupChange, batch stri
 	if err := t.bind(ctx, &g, c.Access.Groups); err != nil {
 		return was, 0, err
 	}
-	m, err := t.changeMembers(ctx, g, offboard.Net(c.Members))
+	watched := g.Access != "" || c.Access.Rules.Triggers.WatchGroups()
+	m, err := t.changeMembers(ctx, g, offboard.Net(c.Members), watched)
 	if err != nil {
 		return was, 0, err
 	}
@@ -140,7 +145,7 @@ func (t *tx) changeGroup(ctx context.Context, c offboard.GroupChange, batch stri
 	if err := t.saveGroup(ctx, g, 0); err != nil {
 		return was, 0, err
 	}
-	if !m.mass {
+	if !m.massive(c.Access.Rules) {
 		batch = ""
 	}
 	return g, m.unknown, t.access(ctx, g, c.Access.Rules, m.added, m.removed, batch)
@@ -148,7 +153,7 @@ func (t *tx) changeGroup(ctx context.Context, c offboard.GroupChange, batch stri
 
 func (t *tx) deleteGroup(ctx context.Context, g offboard.Group, rules offboard.Rules, batch string) error {
 	var members []string
-	if g.Access != "" {
+	if g.Access != "" || rules.Triggers.WatchGroups() {
 		var err error
 		if members, err = t.MemberIDs(ctx, g.ID); err != nil {
 			return fmt.Errorf("read members: %w", err)

@@ -87,7 +87,7 @@ func column(s offboard.Sort) string {
 func run[T any](ctx context.Context, s *Store, l *listing, columns string, part offboard.Slice, scan func(*sql.Rows) (T, error)) (items []T, total int, err error) {
 	if part.Limit > 0 {
 		statement, args := l.page(columns, part)
-		rows, err := s.read.QueryContext(ctx, statement, args...)
+		rows, err := s.read.QueryContext(s.reading(ctx), statement, args...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -113,6 +113,15 @@ func run[T any](ctx context.Context, s *Store, l *listing, columns string, part 
 	statement, args := l.count()
 	err = s.read.QueryRowContext(ctx, statement, args...).Scan(&total)
 	return items, total, err
+}
+
+// reading is the context of a short read. What can hang belongs to the request;
+// a file cannot, and to watch the request costs a goroutine for each statement.
+func (s *Store) reading(ctx context.Context) context.Context {
+	if s.postgres {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
 }
 
 // People lists people of a connection without their groups, and the number of
@@ -198,7 +207,7 @@ func (s *Store) GroupsOfPeople(ctx context.Context, people []string) (map[string
 }
 
 func (s *Store) groupsOfSome(ctx context.Context, out map[string][]offboard.GroupRef, people []string) error {
-	rows, err := s.read.QueryContext(ctx, `select m.person_id, g.id, g.display_name
+	rows, err := s.read.QueryContext(s.reading(ctx), `select m.person_id, g.id, g.display_name
 		from membership m join scim_group g on g.id = m.group_id
 		where m.person_id in (`+placeholders(1, len(people))+`) and g.deleted_at = 0
 		order by m.person_id, g.display_name, g.id`, anys(people)...)

@@ -19,7 +19,9 @@ type moved struct {
 	mass           bool // so many left an access group that it may be a mistake
 }
 
-func (t *tx) changeMembers(ctx context.Context, g offboard.Group, n offboard.NetMembers) (m moved, err error) {
+// changeMembers applies a net change. The size of the group is looked at only
+// where losing it means something to people (watched).
+func (t *tx) changeMembers(ctx context.Context, g offboard.Group, n offboard.NetMembers, watched bool) (m moved, err error) {
 	emptied := n.Replace && len(n.Add) == 0
 	if n.Replace {
 		current, err := t.MemberIDs(ctx, g.ID)
@@ -30,7 +32,7 @@ func (t *tx) changeMembers(ctx context.Context, g offboard.Group, n offboard.Net
 		n = difference(current, n.Add)
 	}
 	size := int64(0)
-	if g.Access != "" && len(n.Remove) > 0 {
+	if watched && len(n.Remove) > 0 {
 		size, err = t.MemberSample(ctx, db.MemberSampleParams{GroupID: g.ID, Most: offboard.MassSample})
 		if err != nil {
 			return m, fmt.Errorf("count members: %w", err)

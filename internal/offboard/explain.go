@@ -1,0 +1,206 @@
+package offboard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sentence is one part of an explanation.
+type Sentence struct {
+	About string `json:"about"` // opened, policy, now, next, guards
+	Text  string `json:"text"`
+}
+
+// Explain tells in sentences why a case opened, why it has its policy, what it
+// waits for and who can end that, what happens next and when, and what the
+// guards would say to a removal at g.Now. g needs no File and no Step.
+func Explain(f File, g GuardFacts) []Sentence {
+	g.File, g.Step = f, StepRemove
+	out := []Sentence{
+		{"opened", explainOpening(f)},
+		{"policy", explainPolicy(f.Case.Policy)},
+		{"now", explainState(f, g.Now)},
+	}
+	if !f.Case.State.Live() {
+		return out
+	}
+	return append(out, Sentence{"next", explainNext(f, g.Now)}, Sentence{"guards", explainGuards(g)})
+}
+
+func explainOpening(f File) string {
+	c := f.Case
+	text := fmt.Sprintf("The case opened on %s, through connection %s: %s. The reason is %s", instant(c.Opened), c.Connection,
+		c.Trigger, spaced(c.Reason))
+	if c.Ticket != "" {
+		text += ", ticket " + c.Ticket
+	}
+	text += "."
+	switch d := f.Person.Removal; {
+	case d == nil || !c.State.Live():
+	case d.LeaveDate:
+		text += fmt.Sprintf(" The person is not entitled to a seat from %s, by the leave date that the identity provider gives; "+
+			"clearing or moving it there ends or moves the case.", instant(d.From))
+	case d.Policy != "":
+		text += fmt.Sprintf(" The person is active, and not entitled to a seat by policy %s until what it acted upon no longer holds.", d.Policy)
+	default:
+		text += fmt.Sprintf(" The person is not entitled to a seat by the word of %s until the case is cancelled.", d.By)
+	}
+	return text
+}
+
+func explainPolicy(p Policy) string {
+	text := "Policy " + p.Name
+	if p.Version != "" {
+		text += ", version " + p.Version
+	}
+	if p.Why != "" {
+		text += ", because " + strings.TrimSuffix(p.Why, ".")
+	}
+	text += ". It asks for " + countOf(p.Approvals, "approval")
+	switch p.Contain {
+	case ContainAlways:
+		text += " and takes groups away before the removal"
+	case ContainNever:
+		text += " and leaves groups alone until the removal"
+	case ContainWhenWaiting, "":
+		text += " and takes groups away while people are waited for"
+	}
+	return text + "."
+}
+
+// explainState tells where the case stands and who can change that.
+func explainState(f File, now time.Time) string {
+	c := f.Case
+	show := "offramp cases %s " + c.ID
+	note := ""
+	if c.Note != "" {
+		note = ": " + c.Note
+	}
+	switch c.State {
+	case StateClosed, StateCancelled:
+		return fmt.Sprintf("It ended on %s as %s%s.", instant(c.Closed), spaced(c.Outcome), note)
+	case StateHeld:
+		return fmt.Sprintf("It is held%s. An operator lets it go on with: "+show, note, "release")
+	case StateNeedsAttention:
+		return fmt.Sprintf("It needs a person%s. Once that is dealt with: "+show+", or: "+show, note, "retry", "resolve")
+	case StateRunning:
+		return "It is being worked on" + note + "."
+	case StateVerifying:
+		return "The removal is done, and is looked at again until it is proven" + note + "."
+	case StateWaiting:
+	}
+	if c.Ending == EndCancel {
+		return "It is being cancelled" + note + "."
+	}
+	switch c.Waiting {
+	case WaitApproval:
+		return fmt.Sprintf("It waits for approval, %d of %d given%s. Anybody who may approve, but the leaver, ends the wait with: "+show,
+			len(f.Approvals), c.Policy.Approvals, note, "approve")
+	case WaitTask:
+		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done ID",
+			openTasks(f), note)
+	case WaitHook:
+		return "It waits for the call-back of a hook" + note + "."
+	case WaitPaused:
+		return "Outward changes are paused" + note + ". An administrator ends that with: offramp resume"
+	case WaitSeat:
+		return "Another live case works on the same seat" + note + ". This one goes on when that one has ended."
+	case WaitSettle:
+		return fmt.Sprintf("It settles until %s, so that a mistake can be taken back. An operator ends the wait with: "+show, instant(c.NotBefore), "expedite")
+	case WaitNotBefore:
+		end := fmt.Sprintf("An operator ends the wait with: "+show, "expedite")
+		if d := f.Person.Removal; d != nil && now.Before(d.From) {
+			end = "Until then the person is entitled and nobody is told; an operator who decides otherwise says: offramp cases open"
+		}
+		return fmt.Sprintf("It does not begin before %s. %s", instant(c.NotBefore), end)
+	case WaitBudget:
+		return "It waits for its share of Amplitude's request limit" + note + ", and goes on by itself."
+	case WaitRetry:
+		return fmt.Sprintf("The last attempt failed and is repeated%s. An operator repeats it at once with: "+show, note, "retry")
+	case WaitVerify, WaitNothing:
+	}
+	return "It waits and goes on by itself" + note + "."
+}
+
+func openTasks(f File) string {
+	var titles []string
+	for _, t := range f.Tasks {
+		if t.State == TaskOpen {
+			title := `"` + t.Title + `"`
+			if t.Assignee != "" {
+				title += " (" + t.Assignee + ")"
+			}
+			titles = append(titles, title)
+		}
+	}
+	if len(titles) == 0 {
+		return "a task"
+	}
+	return strings.Join(titles, ", ")
+}
+
+// explainNext tells the steps to come and the times that matter.
+func explainNext(f File, now time.Time) string {
+	c := f.Case
+	var names []string
+	for _, s := range f.Steps {
+		if s.State == StepPending || s.State == StepWaiting || s.State == StepRunning {
+			names = append(names, string(s.Name))
+		}
+	}
+	var parts []string
+	if len(names) > 0 {
+		parts = append(parts, "Still to come: "+strings.Join(names, ", ")+".")
+	}
+	if now.Before(c.NotBefore) && !c.Incident() {
+		parts = append(parts, "Nothing is changed in Amplitude before "+instant(c.NotBefore)+".")
+	}
+	if slices.Contains(names, string(StepHandover)) && !c.Incident() {
+		at := instant(c.Policy.HandoverDeadline(c.Begins(c.Opened)))
+		switch c.Policy.AtDeadline(c.Reason) {
+		case DeadlineRemove:
+			parts = append(parts, "A handover that is not finished by "+at+" is left behind: the removal goes on, and what has no owner is recorded.")
+		case DeadlineHold:
+			parts = append(parts, "A handover that is not finished by "+at+" keeps the case waiting, while the person's access is taken away.")
+		case DeadlineEscalate, DeadlineByReason:
+			parts = append(parts, "A handover that is not finished by "+at+" is put to a person.")
+		}
+	}
+	if !c.Due.IsZero() {
+		late := ""
+		if now.After(c.Due) {
+			late = ", and is overdue"
+		}
+		parts = append(parts, "The case is due by "+instant(c.Due)+late+".")
+	}
+	return strings.Join(parts, " ")
+}
+
+func explainGuards(g GuardFacts) string {
+	p := Guard(g)
+	switch {
+	case p.Allowed:
+		return "The guards would let the member be removed now. Whether another case works on the same seat they see at the removal itself."
+	case p.Cancel:
+		return "The guards would end the case instead of removing anybody: " + p.Because + "."
+	case p.Outcome != "":
+		return "The guards would let nothing be changed: " + p.Because + "."
+	}
+	return "The guards would not let the member be removed now: " + p.Because + "."
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func spaced[T ~string](name T) string { return strings.ReplaceAll(string(name), "_", " ") }
+
+func countOf(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "one " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
