@@ -42,7 +42,7 @@ func TestAmplitudeAnswersBadly(t *testing.T) {
 		"a web page to everything":          {fault: amplitudefake.Fault{Kind: amplitudefake.FaultHTML}},
 		"half of every answer":              {fault: amplitudefake.Fault{Kind: amplitudefake.FaultTruncate}},
 		"silence":                           {fault: amplitudefake.Fault{Kind: amplitudefake.FaultHang, Delay: amplitudefake.Span(3 * time.Second)}},
-		"404 to everything":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: http.StatusNotFound}, lie: true},
+		"404 to everything":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: http.StatusNotFound}},
 		"401 to everything":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: http.StatusUnauthorized}},
 		"503 to everything":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus}},
 		"too many requests":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 1}},

@@ -192,3 +192,21 @@ func TestABatchIsDecidedAsOne(t *testing.T) {
 		}
 	}
 }
+
+func TestTokensThatEndSoonAreShown(t *testing.T) {
+	t.Parallel()
+	tokens := console.TokenList{Tokens: []console.Token{
+		{ID: "t-1", Created: noon().Add(-240 * time.Hour), Expires: noon().Add(72 * time.Hour), Live: true, EndsSoon: true},
+		{ID: "t-2", Created: noon().Add(-time.Hour), Live: true},
+		{ID: "t-3", Created: noon().Add(-240 * time.Hour), Expires: noon().Add(-time.Hour)},
+	}}
+	code, out, errs := run(t, tokens, "token", "list", "--connection", "okta")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{"t-1    ends soon  10 d ago  in 3 d", "t-2    live       1 h ago   never", "t-3    expired    10 d ago  1 h ago"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}

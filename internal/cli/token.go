@@ -78,6 +78,8 @@ func tokenList(o *operate, connection *string) *cobra.Command {
 					state = "revoked " + relative(t.Revoked, now)
 				case !t.Live:
 					state = "expired"
+				case t.EndsSoon:
+					state = "ends soon"
 				}
 				expires := "never"
 				if !t.Expires.IsZero() {

@@ -158,7 +158,7 @@ func (c *Console) listTokens(r *http.Request, _ Operator) (int, any, error) {
 	for _, t := range tokens {
 		out.Tokens = append(out.Tokens, Token{
 			ID: t.ID, Connection: t.Connection, Created: t.Created, Expires: t.Expires, Revoked: t.Revoked,
-			Live: t.Live(c.opts.Now()),
+			Live: t.Live(c.opts.Now()), EndsSoon: t.EndsSoon(c.opts.Now()),
 		})
 	}
 	return http.StatusOK, out, nil

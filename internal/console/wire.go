@@ -228,6 +228,7 @@ type Token struct {
 	Expires    time.Time `json:"expires,omitzero"` // zero: never
 	Revoked    time.Time `json:"revoked,omitzero"`
 	Live       bool      `json:"live"`
+	EndsSoon   bool      `json:"ends_soon,omitempty"` // live, but to be replaced
 }
 
 // TokenList is every token of a connection.

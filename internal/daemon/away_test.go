@@ -21,6 +21,7 @@ import (
 
 const awayConfig = `mode: observe
 public_url: https://offramp.example.com
+brake: {settle: 0s}
 connections:
   - {name: idp, bootstrap_token: {file: token}}
 organizations:

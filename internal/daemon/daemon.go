@@ -200,6 +200,7 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.serve(ctx, public, d.public, d.cfg.TLS) })
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
+	all.Go(func() error { return d.watchTokens(ctx) })
 	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err

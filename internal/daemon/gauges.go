@@ -35,7 +35,7 @@ func newGauges(s *store.Store, cfg *config.Config) *gauges {
 	return &gauges{
 		store: s, connections: connectionNames(cfg), orgs: cfg.Organizations,
 		cases:   desc("cases", "Live cases by plan and state.", "plan", "state"),
-		oldest:  desc("oldest_open_case_seconds", "Age of the oldest live case.", "plan"),
+		oldest:  desc("oldest_open_case_seconds", "Age of the oldest live case, from when it might begin.", "plan"),
 		overdue: desc("cases_overdue", "Live cases past their due time.", "plan"),
 		tasks:   desc("tasks_overdue", "Open tasks past their due time.", "kind"),
 		expiry:  desc("token_expiry_timestamp_seconds", "When the last token of a connection expires; 0: never.", "connection"),
@@ -81,7 +81,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		age := 0.0
 		if t := oldest[p]; !t.IsZero() {
-			age = time.Since(t).Seconds()
+			age = max(time.Since(t).Seconds(), 0) // a case that waits for its time has no age yet
 		}
 		set(g.oldest, age, string(p))
 		set(g.overdue, float64(st.Overdue[p]), string(p))

@@ -182,35 +182,6 @@ func TestMembersThatAreNotUsersAreLeftOutAndTold(t *testing.T) {
 	}
 }
 
-func TestConnectionsSeeNothingOfEachOther(t *testing.T) {
-	t.Parallel()
-	b := newBridge(t, settings{})
-	jo := b.hire(t, "jo")
-	g := b.team(t, "Marketing", jo)
-	for _, row := range []struct{ method, path, body string }{
-		{http.MethodGet, "/Users/" + jo, ""},
-		{http.MethodPut, "/Users/" + jo, `{"schemas":["` + scim.UserURN + `"],"userName":"jo@example.com","active":false}`},
-		{http.MethodPatch, "/Users/" + jo, patch(`{"op":"replace","value":{"active":false}}`)},
-		{http.MethodDelete, "/Users/" + jo, ""},
-		{http.MethodGet, "/Groups/" + g, ""},
-		{http.MethodPatch, "/Groups/" + g, patch(`{"op":"replace","path":"members","value":[]}`)},
-		{http.MethodDelete, "/Groups/" + g, ""},
-	} {
-		b.want(t, 404, entraToken, row.method, row.path, row.body)
-	}
-	for _, path := range []string{
-		"/Users", "/Groups", "/Users" + filter(`userName eq "jo@example.com"`), "/Users" + filter(`groups eq "`+g+`"`),
-		"/Users" + filter(`emails eq "jo@example.com"`), "/Groups" + filter(`members eq "`+jo+`"`), "/Users" + filter(`id eq "`+jo+`"`),
-	} {
-		if got := b.want(t, 200, entraToken, http.MethodGet, path, ""); got.total() != 0 {
-			t.Errorf("%s: %s", path, got.text)
-		}
-	}
-	if len(b.cases(t)) != 0 {
-		t.Error("another connection opened a case")
-	}
-}
-
 func TestTextThatNoDatabaseTakesIsNotFound(t *testing.T) {
 	t.Parallel()
 	b := newBridge(t, settings{postgres: true})

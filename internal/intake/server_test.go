@@ -139,6 +139,12 @@ func (a answer) userNames() string {
 
 func (b *bridge) call(tb testing.TB, token, method, path, body string) answer {
 	tb.Helper()
+	return b.send(tb, token, "", method, path, body)
+}
+
+// send is call with one more header, such as "If-Match: *", if it is not empty.
+func (b *bridge) send(tb testing.TB, token, header, method, path, body string) answer {
+	tb.Helper()
 	var content io.Reader
 	if body != "" {
 		content = strings.NewReader(body)
@@ -147,6 +153,9 @@ func (b *bridge) call(tb testing.TB, token, method, path, body string) answer {
 	r.Header.Set("Authorization", "Bearer "+token)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/scim+json")
+	}
+	if name, value, ok := strings.Cut(header, ": "); ok {
+		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)

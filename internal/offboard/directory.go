@@ -202,3 +202,11 @@ type Token struct {
 func (t Token) Live(now time.Time) bool {
 	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
 }
+
+// soon is how long before its end a token should be replaced.
+const soon = 14 * 24 * time.Hour
+
+// EndsSoon reports whether the token is accepted now and not for long.
+func (t Token) EndsSoon(now time.Time) bool {
+	return t.Live(now) && !t.Expires.IsZero() && t.Expires.Sub(now) < soon
+}

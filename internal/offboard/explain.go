@@ -73,7 +73,7 @@ func explainPolicy(p Policy) string {
 // explainState tells where the case stands and who can change that.
 func explainState(f File, now time.Time) string {
 	c := f.Case
-	show := "offramp cases %s " + c.ID
+	command := func(verb string) string { return "offramp cases " + verb + " " + c.ID }
 	note := ""
 	if c.Note != "" {
 		note = ": " + c.Note
@@ -82,9 +82,9 @@ func explainState(f File, now time.Time) string {
 	case StateClosed, StateCancelled:
 		return fmt.Sprintf("It ended on %s as %s%s.", instant(c.Closed), spaced(c.Outcome), note)
 	case StateHeld:
-		return fmt.Sprintf("It is held%s. An operator lets it go on with: "+show, note, "release")
+		return "It is held" + note + ". An operator lets it go on with: " + command("release")
 	case StateNeedsAttention:
-		return fmt.Sprintf("It needs a person%s. Once that is dealt with: "+show+", or: "+show, note, "retry", "resolve")
+		return "It needs a person" + note + ". Once that is dealt with: " + command("retry") + ", or: " + command("resolve")
 	case StateRunning:
 		return "It is being worked on" + note + "."
 	case StateVerifying:
@@ -96,8 +96,8 @@ func explainState(f File, now time.Time) string {
 	}
 	switch c.Waiting {
 	case WaitApproval:
-		return fmt.Sprintf("It waits for approval, %d of %d given%s. Anybody who may approve, but the leaver, ends the wait with: "+show,
-			len(f.Approvals), c.Policy.Approvals, note, "approve")
+		return fmt.Sprintf("It waits for approval, %d of %d given%s. Anybody who may approve, but the leaver, ends the wait with: %s",
+			len(f.Approvals), c.Policy.Approvals, note, command("approve"))
 	case WaitTask:
 		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done ID",
 			openTasks(f), note)
@@ -108,9 +108,10 @@ func explainState(f File, now time.Time) string {
 	case WaitSeat:
 		return "Another live case works on the same seat" + note + ". This one goes on when that one has ended."
 	case WaitSettle:
-		return fmt.Sprintf("It settles until %s, so that a mistake can be taken back. An operator ends the wait with: "+show, instant(c.NotBefore), "expedite")
+		return fmt.Sprintf("It settles until %s, so that a mistake can be taken back. An operator ends the wait with: %s",
+			instant(c.NotBefore), command("expedite"))
 	case WaitNotBefore:
-		end := fmt.Sprintf("An operator ends the wait with: "+show, "expedite")
+		end := "An operator ends the wait with: " + command("expedite")
 		if d := f.Person.Removal; d != nil && now.Before(d.From) {
 			end = "Until then the person is entitled and nobody is told; an operator who decides otherwise says: offramp cases open"
 		}
@@ -118,7 +119,7 @@ func explainState(f File, now time.Time) string {
 	case WaitBudget:
 		return "It waits for its share of Amplitude's request limit" + note + ", and goes on by itself."
 	case WaitRetry:
-		return fmt.Sprintf("The last attempt failed and is repeated%s. An operator repeats it at once with: "+show, note, "retry")
+		return "The last attempt failed and is repeated" + note + ". An operator repeats it at once with: " + command("retry")
 	case WaitVerify, WaitNothing:
 	}
 	return "It waits and goes on by itself" + note + "."

@@ -111,10 +111,6 @@ func (f *findings) add(as offboard.Asset) {
 	f.assets = append(f.assets, as)
 }
 
-// silent is how often a list may fail to answer, over about half an hour, until
-// the inventory goes on without it and says so.
-const silent = 12
-
 // look asks for one list of a project and adds what names the leaver.
 func (a *attempt) look(ctx context.Context, org *organization, p Project, s source, found *findings) (looked, error) {
 	seen := looked{Source: org.Name + "/" + p.Name + ": " + s.name, name: s.name}
@@ -122,11 +118,6 @@ func (a *attempt) look(ctx context.Context, org *organization, p Project, s sour
 		return s.list(ctx, org.Client, p.ID)
 	})
 	if seen.Unseen = a.unseen(s, err); seen.Unseen != "" {
-		return seen, nil
-	}
-	if tried := a.file.Step(offboard.StepInventory); err != nil && tried != nil && tried.Attempts >= silent && transfer.IsTemporary(err) {
-		// A list that stays silent must not keep a leaver's access alive.
-		seen.Unseen = fmt.Sprintf("did not answer %d times", tried.Attempts)
 		return seen, nil
 	}
 	if err != nil {
@@ -161,12 +152,17 @@ func (a *attempt) look(ctx context.Context, org *organization, p Project, s sour
 	return seen, nil
 }
 
+// silent is how often the step may fail, over about half an hour, until it goes
+// on without a list that still does not answer: it must not keep a leaver's
+// access alive.
+const silent = 12
+
 // unseen tells in words why the case goes on without a list. Empty: it was
 // read, or the step has to wait for it.
 func (a *attempt) unseen(s source, err error) string {
-	e, ok := errors.AsType[*amplitude.Error](err)
-	if ok && s.early && e.Temporary() && !a.now().Before(a.file.Case.Policy.HandoverDeadline(a.file.Case.Opened)) {
-		return "no answer until the deadline of the handover: " + e.Error()
+	step := a.file.Step(offboard.StepInventory)
+	if e, ok := errors.AsType[*amplitude.Error](err); ok && e.Temporary() && step != nil && step.Attempts >= silent {
+		return fmt.Sprintf("no answer after %d attempts: %s", step.Attempts+1, e.Error())
 	}
 	return s.refusal(err)
 }
@@ -288,7 +284,7 @@ func (a *attempt) deployment(ctx context.Context, c Credential) (string, error) 
 			l, err := org.lists.read(ctx, p.ID, "deployments", a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
 				return deployments(ctx, org.Client, p.ID)
 			})
-			if why := s.refusal(err); why != "" {
+			if why := a.unseen(s, err); why != "" {
 				return "its deployment was not looked up, " + why, nil
 			}
 			if err != nil {

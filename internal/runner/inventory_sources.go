@@ -43,8 +43,7 @@ type source struct {
 	scope      string   // that a developer token needs for it
 	without    []string // what the list never shows
 	// early: by invitation, by plan, or by the rights of one person, so that
-	// "not found" means that this organization or project is not opened, and an
-	// outage does not hold a case up beyond the deadline of its handover.
+	// "not found" means that this organization or project is not opened.
 	early bool
 	list  func(ctx context.Context, c *amplitude.Client, project int) ([]entry, error)
 }

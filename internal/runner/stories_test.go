@@ -337,7 +337,7 @@ func TestAnAmplitudeThatCannotBeAskedDoesNotStopATerminationForEver(t *testing.T
 	w := newWorld(t, setup{})
 	w.policy.Handover = time.Hour
 	w.person("leaver", leaver)
-	if _, err := w.fake.AddFault(amplitudefake.Fault{Match: amplitudefake.Match{Surface: "taxonomy"}, Kind: amplitudefake.FaultStatus, Status: 503}); err != nil {
+	if _, err := w.fake.AddFault(amplitudefake.Fault{Match: amplitudefake.Match{Surface: "user_management"}, Kind: amplitudefake.FaultStatus, Status: 503}); err != nil {
 		t.Fatal(err)
 	}
 	w.change("leaver", func(p offboard.Person) offboard.Person {

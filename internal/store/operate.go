@@ -205,7 +205,7 @@ type Counts struct {
 	Plan   offboard.PlanName
 	State  offboard.State
 	Number int
-	Oldest time.Time
+	Oldest time.Time // when the first of them might begin
 }
 
 // Stats is what the gauges show.

@@ -256,7 +256,8 @@ func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, err
 }
 
 const countCases = `-- name: CountCases :many
-select plan, state, count(*) as number, cast(min(opened_at) as bigint) as oldest from cases
+select plan, state, count(*) as number,
+    cast(min(case when not_before > opened_at then not_before else opened_at end) as bigint) as oldest from cases
 where closed_at = 0 group by plan, state
 `
 
