@@ -172,14 +172,15 @@ func TestShownCommandsAreUnderstood(t *testing.T) {
 				}
 				var out, errs bytes.Buffer
 				code := cli.Run(t.Context(), cli.Env{Args: append(words, "--help"), Stdout: &out, Stderr: &errs})
-				usage := "offramp"
+				var usage strings.Builder
+				usage.WriteString("offramp")
 				for _, w := range words {
 					if !regexp.MustCompile(`^[a-z]+$`).MatchString(w) {
 						break
 					}
-					usage += " " + w
+					usage.WriteString(" " + w)
 				}
-				if code != 0 || !strings.Contains(out.String(), "\n  "+usage) {
+				if code != 0 || !strings.Contains(out.String(), "\n  "+usage.String()) {
 					t.Errorf("%s shows %q: %s", name, line, errs.String())
 				}
 			}

@@ -82,15 +82,16 @@ func TestTheReadyMadePoliciesMeetWhoTheyAreFor(t *testing.T) {
 	if err != nil || len(found) != len(order()) {
 		t.Fatalf("%d files: %v, %v", len(found), found, err)
 	}
-	all := "policies:\n"
+	var all strings.Builder
+	all.WriteString("policies:\n")
 	for _, name := range order() {
 		_, list, ok := strings.Cut(example(t, name), "\npolicies:\n")
 		if !ok {
 			t.Fatalf("%s is no complete snippet", name)
 		}
-		all += list
+		all.WriteString(list)
 	}
-	together := configured(t, all)
+	together := configured(t, all.String())
 	for _, row := range []struct{ policy, person, reason, begins string }{
 		{"security-incident", `"leaveReason": "security_incident"`, "security_incident", "2026-03-02T12:00:00Z"},
 		{"termination", `"leaveReason": "termination", "department": "Sales"`, "termination", "2026-03-02T12:02:00Z"},

@@ -63,7 +63,7 @@ func (d *Daemon) organizations() ([]runner.Organization, error) {
 		org.Audit = org.Roles
 		for _, p := range opts.Projects {
 			org.Projects = append(org.Projects, runner.Project{
-				ID: p.ID, Name: p.Name, Taxonomy: p.APIKey != "" && p.SecretKey != "", Experiment: p.ManagementKey != "",
+				ID: p.ID, Name: p.Name,
 			})
 		}
 		if org.Client, err = amplitude.New(opts); err != nil {

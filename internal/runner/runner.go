@@ -52,10 +52,8 @@ type Organization struct {
 
 // Project is one of its projects, with what its keys allow.
 type Project struct {
-	ID         int
-	Name       string
-	Taxonomy   bool // project keys are given
-	Experiment bool // a management key is given
+	ID   int
+	Name string
 }
 
 // Options say what the runner works with.

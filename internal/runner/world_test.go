@@ -128,7 +128,7 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	org := runner.Organization{Name: "acme", Client: w.client, Roles: true, Audit: true}
 	for _, p := range w.fake.Credentials().Projects {
-		org.Projects = append(org.Projects, runner.Project{ID: p.ID, Name: p.Name, Taxonomy: true, Experiment: true})
+		org.Projects = append(org.Projects, runner.Project{ID: p.ID, Name: p.Name})
 	}
 	opts.Organizations = []runner.Organization{org}
 	if s.opts != nil {
