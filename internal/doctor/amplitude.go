@@ -57,6 +57,11 @@ func (d *Doctor) organization(ctx context.Context, s subject, o config.Organizat
 	} else {
 		x.organizationKey(ctx)
 	}
+	if opts.DeveloperToken == "" {
+		s.skip("developer token", "not configured: charts, owners of flags and destinations stay unseen")
+	} else {
+		x.developerToken(ctx)
+	}
 	for i, p := range opts.Projects {
 		x.project(ctx, p, o.Projects[i])
 	}
@@ -204,6 +209,20 @@ func (x examination) organizationKey(ctx context.Context) {
 }
 
 // project checks the keys of one project. What has no key becomes tasks.
+// developerToken lists the projects that the token may see.
+func (x examination) developerToken(ctx context.Context) {
+	x.try(ctx, probe{
+		what: "developer token: projects", setting: "developer_token", from: x.org.DeveloperToken.From(),
+		renew: "make another personal access token in Amplitude, as a member who stays",
+		base:  x.opts.Endpoints.Developer, own: x.org.Endpoints.Developer != "",
+		swap: func(at *amplitude.Endpoints, other amplitude.Endpoints) { at.Developer = other.Developer },
+		read: func(ctx context.Context, c *amplitude.Client) (string, error) {
+			all, err := c.DeveloperProjects(ctx)
+			return fmt.Sprintf("lists %d", len(all)), err
+		},
+	})
+}
+
 func (x examination) project(ctx context.Context, p amplitude.Project, c config.Project) {
 	name := fmt.Sprintf("project %d", p.ID)
 	const analytics = "copy API key and secret key of this project again from Amplitude, Settings > Projects"

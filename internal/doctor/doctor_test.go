@@ -47,7 +47,7 @@ func (f file) load(t *testing.T, okta string) *config.Config {
 	where := "region: " + f.region
 	if f.region == "" {
 		where = fmt.Sprintf(`endpoints: {scim: "%[1]s/scim/1", user_management: "%[1]s/user-management/1", audit: "%[1]s/api/2/audit-logs",
-      analytics: "%[1]s", experiment: "%[1]s/api/1", evaluation: "%[1]s"}`, f.base)
+      analytics: "%[1]s", experiment: "%[1]s/api/1", evaluation: "%[1]s", developer: "%[1]s", data: "%[1]s"}`, f.base)
 	}
 	text := fmt.Sprintf(`mode: enforce
 public_url: https://offramp.example.com
@@ -62,6 +62,7 @@ organizations:
     org_id: "%d"
     org_key: {env: ORG_KEY}
     org_secret: {env: ORG_SECRET}
+    developer_token: {env: DEVELOPER_TOKEN}
     projects:
       - {id: "%d", api_key: {env: API_KEY}, secret_key: {env: SECRET_KEY}, management_key: {env: MANAGEMENT_KEY}}
 operators:
@@ -69,7 +70,7 @@ operators:
 `, t.TempDir(), f.connections, f.access, where, f.keys.OrgID, f.keys.Projects[0].ID)
 	cfg, problems := config.Load("offramp.yaml", []string{
 		"OKTA=" + okta, "ENTRA=" + entraToken, "OPERATOR=" + operatorToken, "SCIM_KEY=" + f.keys.SCIMKey,
-		"ORG_KEY=" + f.keys.OrgKey, "ORG_SECRET=" + f.keys.OrgSecret, "API_KEY=" + f.keys.Projects[0].APIKey,
+		"DEVELOPER_TOKEN=" + f.keys.DeveloperToken, "ORG_KEY=" + f.keys.OrgKey, "ORG_SECRET=" + f.keys.OrgSecret, "API_KEY=" + f.keys.Projects[0].APIKey,
 		"SECRET_KEY=" + f.keys.Projects[0].SecretKey, "MANAGEMENT_KEY=" + f.keys.Projects[0].ManagementKey,
 	}, func(name string) ([]byte, error) {
 		if name == "offramp.yaml" {
@@ -242,6 +243,10 @@ func TestEachFailureIsExplainedWithItsFix(t *testing.T) {
 			}, about: ": flags", say: "refuses management_key", fix: "Experiment > Management API",
 		},
 		{
+			story: "a wrong developer token", file: func(f *file) { f.keys.DeveloperToken = "amp_wrong" }, about: "developer token: projects",
+			say: "refuses developer_token", fix: "personal access token",
+		},
+		{
 			story: "an unreachable Amplitude", file: func(f *file) { f.base = closed.URL }, about: "organization main: SCIM key",
 			say: "cannot be reached: connection refused", fix: "allow outgoing HTTPS",
 		},
@@ -358,7 +363,7 @@ func TestAKeyOfAnotherRegionIsRecognised(t *testing.T) {
 		}
 	}
 	if hints != 5 { // SCIM, roles, events, cohorts, flags; the audit log has one host
-		t.Errorf("%d checks say that the region is wrong, want 5", hints)
+		t.Errorf("%d checks say that the region is wrong, want 6", hints)
 	}
 }
 
