@@ -362,7 +362,7 @@ func TestAKeyOfAnotherRegionIsRecognised(t *testing.T) {
 			hints++
 		}
 	}
-	if hints != 5 { // SCIM, roles, events, cohorts, flags; the audit log has one host
+	if hints != 6 { // SCIM, roles, developer token, events, cohorts, flags; the audit log has one host
 		t.Errorf("%d checks say that the region is wrong, want 6", hints)
 	}
 }

@@ -102,14 +102,14 @@ func TestAFilterThatWouldReadEveryoneIsRefused(t *testing.T) {
 	b := newBridge(t, settings{})
 	const people = 1001
 	b.crowd(t, 0, people)
-	for _, text := range []string{`title eq "x"`, `userName co "p"`, `active eq true and title pr`, `userName eq "p000001@example.com" or title pr`, `not (active eq true)`} {
+	for _, text := range []string{`title eq "x"`, `userName co "p"`, `active eq true and title pr`, `userName eq "p0000001@example.com" or title pr`, `not (active eq true)`} {
 		if got := b.want(t, 400, oktaToken, http.MethodGet, "/Users"+filter(text), ""); got.scimType() != "invalidFilter" {
 			t.Errorf("%s: %s", text, got.text)
 		}
 	}
 	for text, want := range map[string]int{
-		`active eq true`: people, `userName sw "p"`: people, `userName sw "p0000"`: 100, `userName sw "p00000" and title pr`: 0,
-		`userName eq "P000007@example.com" and userName co "7"`: 1,
+		`active eq true`: people, `userName sw "p"`: people, `userName sw "p00000"`: 100, `userName sw "p000000" and title pr`: 0,
+		`userName eq "P0000007@example.com" and userName co "7"`: 1,
 	} {
 		if got := b.want(t, 200, oktaToken, http.MethodGet, "/Users"+filter(text), ""); got.total() != want {
 			t.Errorf("%s: %d hits, want %d", text, got.total(), want)
