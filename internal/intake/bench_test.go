@@ -125,7 +125,7 @@ func (t *town) paths() []hotPath {
 }
 
 // crowd records n people of Okta side by side, so that they share commits, and
-// returns their ids, p000000 and so on from the first number on; their
+// returns their ids, p0000000 and so on from the first number on; their
 // addresses are at example.com.
 func (br *bridge) crowd(tb testing.TB, first, n int) []string {
 	tb.Helper()
@@ -135,7 +135,7 @@ func (br *bridge) crowd(tb testing.TB, first, n int) []string {
 	for k := range side {
 		go func() {
 			for i := k; i < n; i += side {
-				ids[i] = fmt.Sprintf("p%06d", first+i)
+				ids[i] = fmt.Sprintf("p%07d", first+i)
 				name := ids[i] + "@example.com"
 				_, err := br.store.ChangePerson(tb.Context(), offboard.PersonChange{
 					Connection: "okta", Change: func(offboard.Person) (offboard.Person, error) {
