@@ -305,7 +305,8 @@ func (a *attempt) giveUp(s offboard.Step, err error) outcome {
 // case goes on by itself.
 func organizational(err error) bool {
 	e, ok := errors.AsType[*amplitude.Error](err)
-	return ok && (e.Unauthorized() || e.NotFound())
+	redirected := ok && e.Status >= 300 && e.Status < 400
+	return ok && (e.Unauthorized() || e.NotFound() || redirected)
 }
 
 // spread staggers cases that ask the budget again, so that they do not all

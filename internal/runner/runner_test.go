@@ -208,18 +208,19 @@ func TestLiesAndTrouble(t *testing.T) {
 		state    offboard.State
 		outcome  offboard.Outcome
 	}{
-		"a DELETE that is lost is found":                 {switches: map[string]string{"drop_write": "true"}, state: offboard.StateNeedsAttention},
-		"404 to everything proves nothing":               {switches: map[string]string{"answer_404": "true"}, state: offboard.StateWaiting},
-		"a list that lags is waited for":                 {switches: map[string]string{"list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
-		"a list that is ahead is waited for":             {switches: map[string]string{"lag_reverse": "true", "list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
-		"5xx after applying is not repeated":             {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatusAfter, Status: 502, Count: 1}, outcome: offboard.OutcomeRemoved},
-		"5xx before applying is repeated":                {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatus, Status: 503, Count: 2}, outcome: offboard.OutcomeRemoved},
-		"a broken connection after applying":             {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultResetAfter, Count: 1}, outcome: offboard.OutcomeRemoved},
-		"a web page instead of an answer, then recovery": {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML, Count: 4}, outcome: offboard.OutcomeRemoved},
-		"half an answer, then recovery":                  {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultTruncate, Count: 3}, outcome: offboard.OutcomeRemoved},
-		"an echo that lies is found":                     {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultEchoLie, Count: 1}, state: offboard.StateNeedsAttention},
-		"a web page for ever waits":                      {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML}, state: offboard.StateWaiting},
-		"the member was already gone":                    {switches: map[string]string{"redelete": "204"}, outcome: offboard.OutcomeRemoved},
+		"a DELETE that is lost is found":                   {switches: map[string]string{"drop_write": "true"}, state: offboard.StateNeedsAttention},
+		"404 to everything proves nothing":                 {switches: map[string]string{"answer_404": "true"}, state: offboard.StateWaiting},
+		"a list that lags is waited for":                   {switches: map[string]string{"list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
+		"a list that is ahead is waited for":               {switches: map[string]string{"lag_reverse": "true", "list_lag": "60s"}, outcome: offboard.OutcomeRemoved},
+		"5xx after applying is not repeated":               {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatusAfter, Status: 502, Count: 1}, outcome: offboard.OutcomeRemoved},
+		"5xx before applying is repeated":                  {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultStatus, Status: 503, Count: 2}, outcome: offboard.OutcomeRemoved},
+		"a broken connection after applying":               {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultResetAfter, Count: 1}, outcome: offboard.OutcomeRemoved},
+		"a web page instead of an answer, then recovery":   {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML, Count: 4}, outcome: offboard.OutcomeRemoved},
+		"half an answer, then recovery":                    {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultTruncate, Count: 3}, outcome: offboard.OutcomeRemoved},
+		"an echo that lies is found":                       {fault: &amplitudefake.Fault{Match: deletes, Kind: amplitudefake.FaultEchoLie, Count: 1}, state: offboard.StateNeedsAttention},
+		"a redirect waits until the endpoint is put right": {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultRedirect, Count: 3}, outcome: offboard.OutcomeRemoved},
+		"a web page for ever waits":                        {fault: &amplitudefake.Fault{Match: scim, Kind: amplitudefake.FaultHTML}, state: offboard.StateWaiting},
+		"the member was already gone":                      {switches: map[string]string{"redelete": "204"}, outcome: offboard.OutcomeRemoved},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setup{})
