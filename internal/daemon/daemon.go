@@ -84,8 +84,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 			err = errors.Join(err, d.store.Close())
 		}
 	}()
+	jobs, pool := d.store.Jobs()
 	d.engine, err = runner.NewEngine(runner.EngineOptions{
-		DB: d.store.DB(), Pool: d.store.Pool(), Log: o.Log.Named("engine"), Tick: o.Tempo.Tick, Workers: o.Tempo.Workers,
+		DB: jobs, Pool: pool, Log: o.Log.Named("engine"), Tick: o.Tempo.Tick, Workers: o.Tempo.Workers,
 	})
 	if err != nil {
 		return nil, err

@@ -65,6 +65,8 @@ type Store struct {
 	write    *sql.DB // SQLite: one connection
 	read     *sql.DB // SQLite: a pool of read-only ones; PostgreSQL: the same as write
 	pool     *pgxpool.Pool
+	jobsDB   *sql.DB // PostgreSQL: River's own
+	jobsPool *pgxpool.Pool
 	enqueuer Enqueuer
 	group    *group // SQLite: collects writes; nil for PostgreSQL
 	lock     *fileLock
@@ -98,6 +100,13 @@ func (s *Store) openPostgres(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
+	jobs := conf.Copy()
+	jobs.MaxConns = max(conf.MaxConns, 8)
+	if s.jobsPool, err = pgxpool.NewWithConfig(ctx, jobs); err != nil {
+		s.pool.Close()
+		return fmt.Errorf("open store: %w", err)
+	}
+	s.jobsDB = stdlib.OpenDBFromPool(s.jobsPool)
 	s.write = s.connect(stdlib.GetPoolConnector(s.pool))
 	s.write.SetMaxIdleConns(0) // the pool keeps them
 	s.write.SetMaxOpenConns(int(conf.MaxConns))
@@ -120,12 +129,18 @@ func (s *Store) Use(e Enqueuer) { s.enqueuer = e }
 // Postgres reports which of the two databases is in use.
 func (s *Store) Postgres() bool { return s.postgres }
 
-// DB is the handle that River shares with the store: on SQLite there must be
-// one writing connection in the process.
+// DB is the handle that writes.
 func (s *Store) DB() *sql.DB { return s.write }
 
-// Pool is PostgreSQL's pool, nil on SQLite.
-func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+// Jobs is what River works with: on SQLite the one writing connection, on
+// PostgreSQL a pool of its own, so that requests which wait for a connection
+// cannot starve its elections.
+func (s *Store) Jobs() (*sql.DB, *pgxpool.Pool) {
+	if s.jobsPool == nil {
+		return s.write, nil
+	}
+	return s.jobsDB, s.jobsPool
+}
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
@@ -146,6 +161,8 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.read.Close())
 	}
 	if s.pool != nil {
+		err = errors.Join(err, s.jobsDB.Close())
+		s.jobsPool.Close()
 		s.pool.Close()
 	}
 	s.lock.release()
