@@ -245,7 +245,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	}
 	for _, r := range rows {
 		st.Cases = append(st.Cases, Counts{
-			Plan: offboard.PlanName(r.Plan), State: offboard.State(r.State), Number: int(r.Number), Oldest: moment(min(r.Oldest, now)),
+			Plan: offboard.PlanName(r.Plan), State: offboard.State(r.State), Number: int(r.Number), Oldest: moment(r.Oldest),
 		})
 	}
 	overdue, err := q.CountOverdue(ctx, now)
