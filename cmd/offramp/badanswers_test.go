@@ -35,9 +35,8 @@ func TestAmplitudeAnswersBadly(t *testing.T) {
 	t.Parallel()
 	removal := amplitudefake.Match{Method: http.MethodDelete, Surface: "scim"}
 	for name, row := range map[string]struct {
-		fault     amplitudefake.Fault
-		attention bool // somebody has to look at it: a retry goes on
-		lie       bool // it looks like a removal that was done
+		fault amplitudefake.Fault
+		lie   bool // it looks like a removal that was done
 	}{
 		"a web page to everything":          {fault: amplitudefake.Fault{Kind: amplitudefake.FaultHTML}},
 		"half of every answer":              {fault: amplitudefake.Fault{Kind: amplitudefake.FaultTruncate}},
@@ -48,7 +47,7 @@ func TestAmplitudeAnswersBadly(t *testing.T) {
 		"too many requests":                 {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 1}},
 		"an error as a success":             {fault: amplitudefake.Fault{Kind: amplitudefake.FaultErrorBody}},
 		"success without a body":            {fault: amplitudefake.Fault{Kind: amplitudefake.FaultEmpty, Status: http.StatusOK}, lie: true},
-		"the way to a login page":           {fault: amplitudefake.Fault{Kind: amplitudefake.FaultRedirect}, attention: true},
+		"the way to a login page":           {fault: amplitudefake.Fault{Kind: amplitudefake.FaultRedirect}},
 		"500 after removing":                {fault: amplitudefake.Fault{Kind: amplitudefake.FaultStatusAfter, Status: http.StatusInternalServerError, Match: removal}},
 		"a web page after removing":         {fault: amplitudefake.Fault{Kind: amplitudefake.FaultHTMLAfter, Match: removal}},
 		"a broken connection at removing":   {fault: amplitudefake.Fault{Kind: amplitudefake.FaultReset, Match: removal}},
@@ -75,17 +74,9 @@ func TestAmplitudeAnswersBadly(t *testing.T) {
 					t.Errorf("closed by rubbish: %+v", c)
 				}
 			}
-			if row.attention {
-				for _, l := range leavers {
-					b.eventually(30*time.Second, "the case says so", func() bool { return b.caseOf(l.address).State == "needs_attention" })
-				}
-			}
 			lift()
 			for _, l := range leavers {
-				switch {
-				case row.attention:
-					b.retry(l.address)
-				case row.lie && l.how == "incident":
+				if row.lie && l.how == "incident" {
 					b.disbelieves(l.address)
 					continue
 				}
