@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func demoCommand(env Env) *cobra.Command {
 		Long: "Play the main job on embedded parts: a simulated Amplitude, the bridge on loopback with a database of its own, Okta\n" +
 			"and Entra, and the people who approve and hand over. Exits 0 only when every case ended as it should and the\n" +
 			"simulator's ground truth agrees. Waiting times are shortened. Nothing outside this machine is touched.",
-		Example: "  offramp demo\n  offramp demo --switch drop_write=true    Amplitude answers each write and does nothing\n" +
+		Example: "  offramp demo\n  offramp demo --scenario termination\n  offramp demo --switch drop_write=true    Amplitude answers each write and does nothing\n" +
 			"  offramp demo --switch answer_404=true    Amplitude answers 404 to everything",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -30,6 +31,7 @@ func demoCommand(env Env) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.Scenario, "scenario", "", "one use case: "+strings.Join(daemon.Scenarios(), ", ")+", or all; default a tour of what providers send")
 	f.StringVar(&o.Keep, "keep", "", "empty or new directory in which configuration, database and log stay")
 	f.StringArrayVar(&switches, "switch", nil, "behaviour of the simulator as name=value; may be given again")
 	f.BoolVar(&o.Quiet, "quiet", false, "print the result alone")

@@ -28,8 +28,10 @@ type DemoOptions struct {
 	Quiet    bool              // only the result
 	Keep     string            // directory for the configuration, the database and the log; empty: a temporary one
 	Switches map[string]string // of the simulator, set once the cast has its seats
+	Scenario string            // one of Scenarios, or "all"; empty: the tour
+	Database string            // URL of an empty PostgreSQL database; empty: a SQLite file
 	Version  string
-	Patience time.Duration // for all cases to end; 0: 45 s
+	Patience time.Duration // for all cases of a scenario to end; 0: 45 s
 }
 
 // What the demo shortens; introduce says what real life has.
@@ -54,6 +56,7 @@ const demoFailures = 4
 // demo is one performance.
 type demo struct {
 	opts    DemoOptions
+	scene   scenario
 	stage   *stage
 	dir     string
 	cast    []*actor
@@ -67,19 +70,49 @@ type demo struct {
 	watched map[string]*watched // by folded address
 }
 
-// Demo plays the main job on embedded parts: a simulated Amplitude, the whole
-// bridge on loopback with a database of its own, two identity providers that
-// speak over HTTP, and the people who approve and hand over. It returns nil
-// only when every case ended as it should and the simulator's ground truth
-// agrees; otherwise the error says in a sentence what did not.
-func Demo(ctx context.Context, o DemoOptions) (err error) {
+// Demo plays the main job, or one use case of it, on embedded parts: a simulated
+// Amplitude, the whole bridge on loopback with a database of its own, two
+// identity providers that speak over HTTP, and the people who approve and hand
+// over. It returns nil only when every case ended as it should and the
+// simulator's ground truth agrees; otherwise the error says in a sentence what
+// did not.
+func Demo(ctx context.Context, o DemoOptions) error {
 	if o.Out == nil {
 		return errors.New("demo: an output is required")
 	}
 	if o.Patience == 0 {
 		o.Patience = 45 * time.Second
 	}
-	d := &demo{opts: o, stage: newStage(o), cast: cast(), watched: map[string]*watched{}}
+	if o.Scenario != "all" {
+		scene, err := scenarioNamed(o.Scenario)
+		if err != nil {
+			return err
+		}
+		return perform(ctx, o, scene)
+	}
+	var failed []string
+	for _, scene := range scenarios() {
+		one := o
+		if o.Keep != "" {
+			one.Keep = filepath.Join(o.Keep, scene.name)
+		}
+		if err := perform(ctx, one, scene); err != nil {
+			newStage(o).print(scene.name + ": " + err.Error() + "\n")
+			failed = append(failed, scene.name)
+		}
+		if ctx.Err() != nil {
+			return errors.New("the demo was interrupted")
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("the demo failed in: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// perform plays one scenario.
+func perform(ctx context.Context, o DemoOptions, scene scenario) (err error) {
+	d := &demo{opts: o, scene: scene, stage: newStage(o), cast: scene.cast(), watched: map[string]*watched{}}
 	clean, err := d.directory()
 	if err != nil {
 		return err
@@ -126,9 +159,12 @@ func (d *demo) directory() (clean func() error, err error) {
 // introduce says what is about to be seen, and what is not as in real life.
 func (d *demo) introduce() {
 	s := d.stage
-	s.heading("Offramp demo: leavers of two identity providers lose their seats in Amplitude")
+	s.heading("Offramp demo: " + d.scene.title)
+	if d.scene.story != "" {
+		s.textf("%s", d.scene.story)
+	}
 	s.textf("Amplitude is a simulator at %s with %d members and Amplitude's own limit of 100 SCIM requests a minute. "+
-		"The bridge is the real one: public listener %s, operator API %s, one SQLite file.",
+		"The bridge is the real one: public listener %s, operator API %s, a database of its own.",
 		d.sim.url, len(d.fake.State().Members), d.public.url, d.admin.url)
 	s.textf("Waiting times are shortened: a case settles for %s (real life 2m), an access group may come back within %s (5m), "+
 		"a removal is looked at after %s, %s, %s and %s (20s, 5m, 15m, 30m), and an old key lives on for %s (72h).",
@@ -161,7 +197,7 @@ func (d *demo) play(ctx context.Context) error {
 	})
 	crew.Go(func() error { return d.leadWorks(ctx) })
 	crew.Go(func() error { return d.managerWorks(ctx) })
-	err := d.perform(ctx)
+	err := d.toTheEnd(ctx)
 	stop()
 	if crewErr := crew.Wait(); crewErr != nil && !errors.Is(crewErr, context.Canceled) {
 		err = crewErr
@@ -171,9 +207,9 @@ func (d *demo) play(ctx context.Context) error {
 	return errors.Join(err, <-simulator)
 }
 
-// perform is the play itself: the providers act, the cases are watched to their
+// toTheEnd is the play itself: the providers act, the cases are watched to their
 // end, and the replaced key is retired.
-func (d *demo) perform(ctx context.Context) error {
+func (d *demo) toTheEnd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Patience, errLate)
 	defer cancel()
 	watching := make(chan error, 1)

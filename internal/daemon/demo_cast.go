@@ -37,6 +37,7 @@ type actor struct {
 
 	how     string          // what the identity provider does; empty: they just work here
 	reason  offboard.Reason // that their case should have
+	policy  string          // likewise; empty: any
 	outcome offboard.Outcome
 	knows   bool // the deployment's key
 	direct  bool // has a role of their own on a project
@@ -61,60 +62,6 @@ func (a *actor) leaves() bool { return a.how != "" }
 
 // removed tells whether the seat should be gone in the end.
 func (a *actor) removed() bool { return a.outcome == offboard.OutcomeRemoved }
-
-// cast is everybody whom the identity providers know. Projects of what they own
-// are numbered from 1; setUp puts in the simulator's numbers.
-func cast() []*actor {
-	mara := &actor{given: "Mara", family: "Moser", connection: oktaName, department: "Analytics", title: "Head of Analytics"}
-	milan := &actor{given: "Milan", family: "Maas", connection: entraName, department: "Marketing", title: "Head of Marketing"}
-	thing := func(kind, name string) amplitudefake.Asset {
-		return amplitudefake.Asset{Kind: kind, Name: name, Project: 1}
-	}
-	return []*actor{
-		mara, milan,
-		{
-			given: "Olga", family: "Owens", connection: oktaName, department: "Analytics", title: "Analyst", manager: mara,
-			how: "Okta, OIN app: PATCH without a path", reason: offboard.Deactivated, outcome: offboard.OutcomeRemoved, direct: true,
-			owns: []amplitudefake.Asset{
-				thing(amplitudefake.KindEvent, "Checkout Started"), thing(amplitudefake.KindEvent, "Checkout Finished"),
-				thing(amplitudefake.KindCohort, "Weekly buyers"), thing(amplitudefake.KindDashboard, "Checkout funnel"),
-				thing(amplitudefake.KindDashboard, "Executive overview"), thing(amplitudefake.KindMetric, "Conversion"),
-			},
-		},
-		{
-			given: "Omar", family: "Okoye", connection: oktaName, department: "Engineering", title: "Engineer", manager: mara,
-			how: "Okta, AIW app: GET and PUT with active false", reason: offboard.Deactivated, outcome: offboard.OutcomeRemoved, knows: true,
-			owns: []amplitudefake.Asset{thing(amplitudefake.KindEvent, "Payment Failed")},
-		},
-		{
-			given: "Rita", family: "Ruiz", connection: oktaName, department: "Analytics", title: "Analyst", manager: mara,
-			how: "Okta, OIN app: PATCH, then active again", reason: offboard.Deactivated, outcome: offboard.OutcomeCancelled, direct: true,
-			owns: []amplitudefake.Asset{thing(amplitudefake.KindNotebook, "Retention study"), thing(amplitudefake.KindEvent, "Plan Upgraded")},
-		},
-		{
-			given: "Emil", family: "Engel", connection: entraName, department: "Marketing", title: "Campaign manager", manager: milan,
-			how: `Entra: Replace active "False"`, reason: offboard.Deactivated, outcome: offboard.OutcomeRemoved,
-			owns: []amplitudefake.Asset{
-				thing(amplitudefake.KindEvent, "Campaign Clicked"), thing(amplitudefake.KindCohort, "Newsletter readers"),
-				thing(amplitudefake.KindNotebook, "Spring campaign"),
-			},
-		},
-		{
-			given: "Greta", family: "Graf", connection: entraName, department: "Sales", title: "Account executive", manager: milan,
-			how: "Entra: leaves the access group, by value list", reason: offboard.GroupRemoval, outcome: offboard.OutcomeRemoved,
-			owns: []amplitudefake.Asset{thing(amplitudefake.KindDashboard, "Sales pipeline")},
-		},
-		{
-			given: "Dora", family: "Dahl", connection: entraName, department: "Marketing", title: "Contractor", manager: milan,
-			how: "Entra: DELETE", reason: offboard.DeletedAtIdP, outcome: offboard.OutcomeRemoved,
-		},
-		{
-			given: "Ines", family: "Ibarra", connection: oktaName, department: "Analytics", title: "Analyst", manager: mara,
-			how: "Okta, AIW app: PUT that claims a security incident", reason: offboard.SecurityIncident, outcome: offboard.OutcomeRemoved,
-			owns: []amplitudefake.Asset{thing(amplitudefake.KindDashboard, "Data quality")},
-		},
-	}
-}
 
 // seat gives the cast their seats, their group, and what they own.
 func (d *demo) seat() error {

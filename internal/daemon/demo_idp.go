@@ -309,7 +309,15 @@ func (p *provider) entraDelete(ctx context.Context, a *actor) error {
 	return err
 }
 
-// providersAct plays both providers: first everybody arrives, then they leave.
+// claimed is a change with what an admin has mapped to the offramp schema.
+func claimed(claims, change object) object {
+	out := object{"schemas": []string{scim.UserURN, scim.EnterpriseURN, scim.OfframpURN}, scim.OfframpURN: claims}
+	maps.Copy(out, change)
+	return out
+}
+
+// providersAct plays both providers: first everybody arrives, then the
+// scenario takes its course.
 func (d *demo) providersAct(ctx context.Context) error {
 	base := d.public.url + "/scim/v2"
 	okta, entra := newOkta(base, d.keys.okta), newEntra(base, d.keys.entra)
@@ -318,48 +326,31 @@ func (d *demo) providersAct(ctx context.Context) error {
 		people[a.connection] = append(people[a.connection], a)
 	}
 	d.stage.heading("The identity providers connect")
-	if err := oktaBegins(ctx, okta, people[oktaName]); err != nil {
-		return err
-	}
-	d.stage.linef("Okta", "tested the connection, created %d people, pushed the group %q: %d requests", len(people[oktaName]), oktaGroup, okta.calls)
-	if err := entraBegins(ctx, entra, people[entraName]); err != nil {
-		return err
-	}
-	d.stage.linef("Entra", "tested the connection, created %d people, their manager and the group %q: %d requests",
-		len(people[entraName]), entraGroup, entra.calls)
-	d.stage.heading("People leave")
-	for _, act := range []struct {
-		who  string
-		does func(*actor) error
-	}{
-		{"Dora", func(a *actor) error { return entra.entraDelete(ctx, a) }},
-		{"Rita", func(a *actor) error { return okta.oktaActive(ctx, a, false) }},
-		{"Olga", func(a *actor) error { return okta.oktaActive(ctx, a, false) }},
-		{"Omar", func(a *actor) error { return okta.oktaPut(ctx, a, object{"active": false}) }},
-		{"Emil", func(a *actor) error { return entra.entraDisable(ctx, a) }},
-		{"Greta", func(a *actor) error { return entra.entraMembers(ctx, "Remove", a) }},
-		{"Ines", func(a *actor) error {
-			return okta.oktaPut(ctx, a, object{
-				"schemas":       []string{scim.UserURN, scim.EnterpriseURN, scim.OfframpURN},
-				"active":        false,
-				scim.OfframpURN: object{"leaveReason": "security_incident", "ticket": "SEC-7"},
-			})
-		}},
-	} {
-		a := d.called(act.who)
-		began := time.Now()
-		if err := act.does(a); err != nil {
+	for _, p := range []struct {
+		*provider
+		called, group string
+		begins        func(context.Context, *provider, []*actor) error
+	}{{okta, "Okta", oktaGroup, oktaBegins}, {entra, "Entra", entraGroup, entraBegins}} {
+		theirs := people[p.name]
+		if len(theirs) == 0 {
+			continue
+		}
+		if err := p.begins(ctx, p.provider, theirs); err != nil {
 			return err
 		}
-		d.stage.linef(a.name(), "%s; answered in %d ms", a.how, time.Since(began).Milliseconds())
+		d.stage.linef(p.called, "tested the connection, created %d people and the group %q: %d requests", len(theirs), p.group, p.calls)
 	}
-	rita := d.called("Rita")
-	if err := d.awaitContained(ctx, rita); err != nil {
+	d.stage.heading("People leave")
+	return d.scene.act(ctx, d, okta, entra)
+}
+
+// does lets somebody of the cast act and tells how long the bridge took.
+func (d *demo) does(given string, act func(*actor) error) error {
+	a := d.called(given)
+	began := time.Now()
+	if err := act(a); err != nil {
 		return err
 	}
-	if err := okta.oktaBack(ctx, rita); err != nil {
-		return err
-	}
-	d.stage.linef(rita.name(), "changed her mind in time: Okta matches her, sends active true and a PUT")
+	d.stage.linef(a.name(), "%s; answered in %d ms", a.how, time.Since(began).Milliseconds())
 	return nil
 }

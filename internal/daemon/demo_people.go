@@ -141,21 +141,30 @@ func (d *demo) doTask(ctx context.Context, lead *operator, t console.Task) error
 	return lead.call(ctx, http.MethodPost, "tasks/"+t.ID+"/done", console.DoneRequest{Note: fmt.Sprintf(note, out.Changed)}, nil)
 }
 
-// awaitContained waits until a case lost its groups and waits for approval.
-func (d *demo) awaitContained(ctx context.Context, a *actor) error {
-	reader := d.operator(d.keys.reader)
+// await waits until somebody's case waits for something.
+func (d *demo) await(ctx context.Context, a *actor, what offboard.Waiting) error {
 	for {
-		var list console.CaseList
-		if err := reader.call(ctx, http.MethodGet, "cases?address="+a.address(), nil, &list); err != nil {
+		c, err := d.caseOf(ctx, a)
+		if err != nil {
 			return err
 		}
-		for _, c := range list.Cases {
-			if c.Waiting == offboard.WaitApproval {
-				return nil
-			}
+		if c != nil && c.Waiting == what {
+			return nil
 		}
 		if err := pause(ctx, demoPoll); err != nil {
 			return err
 		}
 	}
+}
+
+// caseOf is somebody's latest case, nil while there is none.
+func (d *demo) caseOf(ctx context.Context, a *actor) (*console.Case, error) {
+	var list console.CaseList
+	if err := d.operator(d.keys.reader).call(ctx, http.MethodGet, "cases?address="+a.address(), nil, &list); err != nil {
+		return nil, err
+	}
+	if len(list.Cases) == 0 {
+		return nil, nil
+	}
+	return &list.Cases[0], nil
 }

@@ -110,8 +110,10 @@ func (d *demo) report(t truth, played error) error {
 			wrong++
 		}
 	}
-	if w := d.watched[d.knower()]; played != nil && (w == nil || w.file.State.Live()) {
-		t.key = nil // it was not yet time for that
+	for _, knew := range d.knowers() {
+		if w := d.watched[knew]; played != nil && (w == nil || w.file.State.Live()) {
+			t.key = nil // it was not yet time for that
+		}
 	}
 	for _, w := range append(t.strays, t.key...) {
 		d.disagrees(w)
@@ -245,11 +247,14 @@ func (d *demo) table(t truth) {
 	if removed > 0 {
 		share = fmt.Sprintf(", %.1f per removal with the sweeps that all share", float64(t.requests.total)/float64(removed))
 	}
-	key := "replaced and published, and the old one is archived"
+	key := fmt.Sprintf(" The key of deployment %s: replaced and published, and the old one is archived.", demoDeploy)
 	if len(t.key) > 0 {
-		key = "not replaced to its end"
+		key = fmt.Sprintf(" The key of deployment %s: not replaced to its end.", demoDeploy)
+	}
+	if len(d.knowers()) == 0 {
+		key = ""
 	}
 	d.stage.print("\n" + wrapped(fmt.Sprintf("SCIM calls to Amplitude: %d%s; at most %d in any minute, of Amplitude's 100. "+
-		"\"calls\" are those that name the person. The key of deployment %s: %s.",
-		t.requests.total, share, t.requests.most, demoDeploy, key), 0) + "\n\n")
+		"\"calls\" are those that name the person.%s",
+		t.requests.total, share, t.requests.most, key), 0) + "\n\n")
 }

@@ -81,7 +81,11 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	cfg, problems := config.Load(file, nil, os.ReadFile)
+	var over []string
+	if d.opts.Database != "" {
+		over = []string{"OFFRAMP_DATABASE=" + d.opts.Database}
+	}
+	cfg, problems := config.Load(file, over, os.ReadFile)
 	if err := problems.Err(); err != nil {
 		return fmt.Errorf("the demo's configuration: %w", err)
 	}
@@ -153,61 +157,44 @@ access:
 organizations:
   - name: %[5]s
     org_id: %[10]d
-    endpoints:
-      scim: %[11]s/scim/1
-      user_management: %[11]s/user-management/1
-      audit: %[11]s/api/2/audit-logs
-      analytics: %[11]s
-      experiment: %[11]s/api/1
-      developer: %[11]s
-      data: %[11]s
-      evaluation: %[11]s
-    scim_key: {file: scim.key}
+%[11]s    scim_key: {file: scim.key}
     org_key: {file: org.key}
     org_secret: {file: org.secret}
     developer_token: {file: developer.token}
     rate: 90
     projects:
 %[12]s`, d.public.listener.Addr(), d.admin.listener.Addr(), d.public.url, oktaName, demoOrg, entraName, oktaGroup, entraGroup,
-		demoGrace, c.OrgID, d.sim.url, projects.String())
-	text += fmt.Sprintf(`policies:
-  - name: contractors
-    when: person.title == "Contractor"
-    approvals: 0
-    unlisted: note
-  - name: lost-access
-    when: event.reason == "group_removal"
-    approvals: 0
-  - name: owners
-    when: person.department in ["Analytics", "Engineering", "Marketing"]
-    approvals: 1
-credentials:
+		demoGrace, c.OrgID, simulated(d.sim.url), projects.String())
+	text += "policies:\n" + d.scene.policies
+	if knew := d.knowers(); len(knew) > 0 {
+		text += fmt.Sprintf(`credentials:
   - name: %[1]s
     kind: deployment_key
     project: "%[2]d"
     id: "%[3]s"
     people: [%[4]s]
     publish: %[5]s
-verify:
-  gather: %[6]s
-  after: [%[7]s, %[8]s, %[9]s]
+`, demoDeploy, d.keys.deployment.Project, d.keys.deployment.ID, strings.Join(knew, ", "), quoted(d.published()))
+	}
+	text += fmt.Sprintf(`verify:
+  gather: %[1]s
+  after: [%[2]s, %[3]s, %[4]s]
 brake:
-  settle: %[10]s
+  settle: %[5]s
 approvers:
-  - email: %[11]s
+  - email: %[6]s
     roles: [manager]
 operators:
-  - name: %[11]s
+  - name: %[6]s
     token: {file: manager.token}
     roles: [approver]
-  - name: %[12]s
+  - name: %[7]s
     token: {file: lead.token}
     roles: [operator]
-  - name: %[13]s
+  - name: %[8]s
     token: {file: auditor.token}
     roles: [viewer]
-`, demoDeploy, d.keys.deployment.Project, d.keys.deployment.ID, d.knower(), quoted(d.published()), demoGather, after[0], after[1], after[2],
-		demoSettle, demoManager, demoLead, demoReader)
+`, demoGather, after[0], after[1], after[2], demoSettle, demoManager, demoLead, demoReader)
 	file := filepath.Join(d.dir, "offramp.yaml")
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
@@ -215,12 +202,13 @@ operators:
 // published is where new keys go.
 func (d *demo) published() string { return filepath.Join(d.dir, "published") }
 
-// knower is the address of the one who knows the deployment's key.
-func (d *demo) knower() string {
+// knowers are the addresses of those who know the deployment's key.
+func (d *demo) knowers() []string {
+	var out []string
 	for _, a := range d.cast {
 		if a.knows {
-			return a.address()
+			out = append(out, a.address())
 		}
 	}
-	return ""
+	return out
 }

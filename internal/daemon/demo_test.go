@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"offramp/internal/daemon"
+	"offramp/internal/store/storetest"
 )
 
 // play runs the demo and returns what it printed.
@@ -50,6 +52,33 @@ func TestDemoEndsWellAndKeepsWhatItMade(t *testing.T) {
 	}
 	if _, err := play(t, daemon.DemoOptions{Keep: dir}); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a second run into the same directory: %v", err)
+	}
+}
+
+// Each use case of the process runs under the ready-made policies on both
+// databases, and the simulator's ground truth agrees with what the cases say.
+func TestEveryScenarioEndsWell(t *testing.T) {
+	t.Parallel()
+	for _, scenario := range daemon.Scenarios() {
+		for name, database := range map[string]func(t *testing.T) string{
+			"sqlite":   func(*testing.T) string { return "" },
+			"postgres": func(t *testing.T) string { t.Helper(); return storetest.Postgres(t) },
+		} {
+			t.Run(scenario+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				if _, err := play(t, daemon.DemoOptions{Scenario: scenario, Database: database(t), Patience: 2 * time.Minute}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+func TestDemoKnowsItsScenarios(t *testing.T) {
+	t.Parallel()
+	_, err := play(t, daemon.DemoOptions{Scenario: "holiday"})
+	if err == nil || !strings.Contains(err.Error(), "name one of termination") {
+		t.Errorf("an unknown scenario: %v", err)
 	}
 }
 

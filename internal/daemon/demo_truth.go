@@ -58,7 +58,10 @@ func (d *demo) compare(before, after amplitudefake.State) truth {
 			t.people = append(t.people, d.comparePerson(a, before, after, log))
 		}
 	}
-	t.strays, t.key = d.others(before, after), d.rotation(after)
+	t.strays = d.others(before, after)
+	if len(d.knowers()) > 0 {
+		t.key = d.rotation(after)
+	}
 	t.requests = countRequests(log)
 	return t
 }
@@ -148,6 +151,9 @@ func (d *demo) compareCase(a *actor, p personTruth) (wrong []string) {
 	}
 	if f.Reason != a.reason {
 		wrong = append(wrong, fmt.Sprintf("the case's reason is %s instead of %s", f.Reason, a.reason))
+	}
+	if a.policy != "" && f.Policy != a.policy {
+		wrong = append(wrong, fmt.Sprintf("the policy is %s instead of %s", f.Policy, a.policy))
 	}
 	if says := f.Outcome == offboard.OutcomeRemoved; says == p.member {
 		wrong = append(wrong, fmt.Sprintf("the case ended as %s, and in truth the seat is %s", f.Outcome, p.seat()))

@@ -110,26 +110,36 @@ organizations:
     org_key: {file: amplitude.org_key}
     org_secret: {file: amplitude.org_secret}
     developer_token: {file: amplitude.developer_token}
-    endpoints:
-      scim: %[1]s/scim/1
-      user_management: %[1]s/user-management/1
-      audit: %[1]s/api/2/audit-logs
-      analytics: %[1]s
-      experiment: %[1]s/api/1
-      developer: %[1]s
-      data: %[1]s
-      evaluation: %[1]s
-    projects:
+%[1]s    projects:
 %[3]s
 operators:
   - name: operator
     token: {file: operator.token}
     roles: [admin]
-`, base, c.OrgID, projects.String())
+`, simulated(base), c.OrgID, projects.String())
 	if err := os.WriteFile(filepath.Join(dir, "offramp.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	return nil
+}
+
+// simulated is the endpoints of an organization that a simulator at base plays.
+func simulated(base string) string {
+	var s strings.Builder
+	s.WriteString("    endpoints:\n")
+	for _, e := range [][2]string{
+		{"scim", "/scim/1"},
+		{"user_management", "/user-management/1"},
+		{"audit", "/api/2/audit-logs"},
+		{"analytics", ""},
+		{"experiment", "/api/1"},
+		{"developer", ""},
+		{"data", ""},
+		{"evaluation", ""},
+	} {
+		fmt.Fprintf(&s, "      %s: %s%s\n", e[0], base, e[1])
+	}
+	return s.String()
 }
 
 // writeSecret writes a value to a file of mode 0600. Without a value it makes a
