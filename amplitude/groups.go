@@ -35,10 +35,10 @@ func (g Group) Has(email string) bool {
 // returned together with the groups that were seen.
 func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 	const op = "list groups"
-	return collect(walk(ctx, op, func(g Group) string { return g.ID },
+	return collect(newWalker(op, func(g Group) string { return g.ID },
 		func(ctx context.Context, start int) (page[Group], error) {
 			return fetchPage(ctx, c, c.scimList(op, "/Groups", start, nil), group.group)
-		}))
+		}).all(ctx))
 }
 
 // Group reads one group. An answer about another group is an error.

@@ -81,7 +81,7 @@ func (c *Client) FindMembers(ctx context.Context, email string) ([]Member, error
 	}
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(email)
 	params := url.Values{"filter": {`userName eq "` + quoted + `"`}}
-	return collect(walk(ctx, op, memberKey, func(ctx context.Context, start int) (page[Member], error) {
+	return collect(newWalker(op, memberKey, func(ctx context.Context, start int) (page[Member], error) {
 		r := c.scimList(op, "/Users", start, params)
 		r.hide = addressForms(email)
 		p, err := c.members(ctx, r)
@@ -94,7 +94,7 @@ func (c *Client) FindMembers(ctx context.Context, email string) ([]Member, error
 			}
 		}
 		return p, nil
-	}))
+	}).all(ctx))
 }
 
 // MembersPage reads one page of at most 100 members from position start,
@@ -113,10 +113,9 @@ func (c *Client) MembersPage(ctx context.Context, start int) (Page, error) {
 // ErrListMoved, one of which comes last where members may be missing. After an
 // error nothing follows; what was yielded before it is true.
 func (c *Client) Members(ctx context.Context) iter.Seq2[Member, error] {
-	const op = "list members"
-	return walk(ctx, op, memberKey, func(ctx context.Context, start int) (page[Member], error) {
-		return c.members(ctx, c.scimList(op, "/Users", start, nil))
-	})
+	return func(yield func(Member, error) bool) {
+		c.Census().walk.all(ctx)(yield)
+	}
 }
 
 // RemoveMember takes a member out of the organization, or revokes the

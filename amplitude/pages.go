@@ -12,70 +12,113 @@ type page[T any] struct {
 	total int // what the list announces, over all pages
 }
 
-// walk reads a SCIM list from its beginning, 100 entries at a time, and yields
-// each distinct entry once.
+// walker reads a SCIM list from its beginning, 100 entries at a time, one
+// request per call of next, and hands out each distinct entry once. A request
+// that fails leaves it where it stood.
 //
 // The list can change while it is read. Entries that leave it move the others
 // forward, past the place where the next page begins; so when the total falls,
-// walk reaches back by as much, and lets the following pages overlap while the
-// list keeps shrinking. This holds for a list in a stable order; one without
-// shows some entries twice and others never, which its length gives away. A
-// list that stands still costs one request per page.
+// the walker reaches back by as much, and lets the following pages overlap
+// while the list keeps shrinking. This holds for a list in a stable order; one
+// without shows some entries twice and others never, which its length gives
+// away. A list that stands still costs one request per page.
 // It ends with ErrShortList or ErrListMoved where entries may be missing.
-func walk[T any](ctx context.Context, op string, key func(T) string, fetch func(ctx context.Context, start int) (page[T], error)) iter.Seq2[T, error] {
+type walker[T any] struct {
+	op    string
+	key   func(T) string
+	fetch func(ctx context.Context, start int) (page[T], error)
+
+	seen     map[string]struct{} // keys of what was handed out
+	requests int                 // that were answered
+	// Positions 1 to covered of the list have been seen, as far as is known.
+	start, covered, overlap, total int
+	moved                          bool
+	ended                          bool
+	end                            error // why it ended early; nil: it is complete
+}
+
+func newWalker[T any](op string, key func(T) string, fetch func(ctx context.Context, start int) (page[T], error)) *walker[T] {
+	return &walker[T]{op: op, key: key, fetch: fetch, seen: map[string]struct{}{}, start: 1, total: -1}
+}
+
+// next sends one request and returns the entries not seen before. Behind the
+// end it sends nothing and repeats how it ended.
+func (w *walker[T]) next(ctx context.Context) (fresh []T, done bool, err error) {
+	if w.ended {
+		return nil, true, w.end
+	}
+	p, err := w.fetch(ctx, w.start)
+	if err != nil {
+		return nil, false, err
+	}
+	w.requests++
+	for _, item := range p.items {
+		k := w.key(item)
+		if _, again := w.seen[k]; again {
+			continue
+		}
+		w.seen[k] = struct{}{}
+		fresh = append(fresh, item)
+	}
+	fell := 0
+	if w.total >= 0 && p.total != w.total {
+		w.moved = true
+		fell = max(0, w.total-p.total)
+	}
+	w.total = p.total
+	w.covered = max(0, w.covered-fell)
+	if fell > 0 {
+		w.overlap = max(w.overlap, 2*fell)
+	} else {
+		w.overlap /= 2
+	}
+	w.overlap = min(w.overlap, len(p.items)/2)
+	gap := w.start > w.covered+1
+	if !gap {
+		w.covered = max(w.covered, w.start-1+len(p.items))
+	}
+	switch {
+	case w.covered >= w.total || len(p.items) == 0 && !gap:
+		w.ended = true
+		if len(w.seen) < w.total {
+			w.end = w.missing()
+		}
+	case w.requests > 4*(w.total/scimPageSize+1)+20 || w.requests > maxPages:
+		w.moved, w.ended = true, true
+		w.end = w.missing()
+	default:
+		w.start = max(1, w.covered+1-w.overlap)
+	}
+	return fresh, w.ended, w.end
+}
+
+// missing says why entries may be missing.
+func (w *walker[T]) missing() error {
+	because := ErrShortList
+	if w.moved {
+		because = ErrListMoved
+	}
+	return fmt.Errorf("amplitude %s: %s: %w", apiSCIM, w.op, because)
+}
+
+// all yields what is left of the list. After an error nothing follows.
+func (w *walker[T]) all(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var none T
-		seen := map[string]struct{}{}
-		// Positions 1 to covered of the list have been seen, as far as is known.
-		start, covered, overlap, total, moved := 1, 0, 0, -1, false
-		for requests := 1; ; requests++ {
-			p, err := fetch(ctx, start)
-			if err != nil {
-				yield(none, err)
-				return
-			}
-			for _, item := range p.items {
-				k := key(item)
-				if _, again := seen[k]; again {
-					continue
-				}
-				seen[k] = struct{}{}
+		for {
+			fresh, done, err := w.next(ctx)
+			for _, item := range fresh {
 				if !yield(item, nil) {
 					return
 				}
 			}
-			fell := 0
-			if total >= 0 && p.total != total {
-				moved = true
-				fell = max(0, total-p.total)
-			}
-			total = p.total
-			covered = max(0, covered-fell)
-			if fell > 0 {
-				overlap = max(overlap, 2*fell)
-			} else {
-				overlap /= 2
-			}
-			overlap = min(overlap, len(p.items)/2)
-			gap := start > covered+1
-			if !gap {
-				covered = max(covered, start-1+len(p.items))
-			}
-			if covered >= total || len(p.items) == 0 && !gap {
-				break
-			}
-			if requests > 4*(total/scimPageSize+1)+20 || requests > maxPages {
-				yield(none, fmt.Errorf("amplitude %s: %s: %w", apiSCIM, op, ErrListMoved))
+			if err != nil {
+				var none T
+				yield(none, err)
 				return
 			}
-			start = max(1, covered+1-overlap)
-		}
-		switch {
-		case len(seen) >= total:
-		case moved:
-			yield(none, fmt.Errorf("amplitude %s: %s: %w", apiSCIM, op, ErrListMoved))
-		default:
-			yield(none, fmt.Errorf("amplitude %s: %s: %w", apiSCIM, op, ErrShortList))
+			if done {
+				return
+			}
 		}
 	}
 }
