@@ -434,3 +434,31 @@ func TestFakeListsThatCannotBeTrusted(t *testing.T) {
 		t.Errorf("a list in another order each time gives %v, want ErrShortList", err)
 	}
 }
+
+func TestFakeListsThatAreCutShort(t *testing.T) {
+	f := newFake(t, amplitudefake.Options{RatePerMinute: -1, Members: 460, Now: today})
+	c := fakeClient(t, f, f.Transport())
+	n := len(f.State().Members)
+	for value, row := range map[string]struct {
+		seen int
+		err  error
+	}{
+		"off":   {n, nil},
+		"half":  {n / 2, nil},
+		"short": {n / 2, amplitude.ErrShortList},
+		"empty": {0, nil},
+	} {
+		if err := f.SetSwitch(amplitudefake.SwitchListCut, value); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := all(c.Members(t.Context()))
+		if len(seen) != row.seen || !errors.Is(err, row.err) {
+			t.Errorf("%s: %d members, %v; want %d, %v", value, len(seen), err, row.seen, row.err)
+		}
+		if last := f.State().Members[n-1].Email; value != "off" {
+			if m, err := c.Member(t.Context(), last); err != nil || m.Email != last {
+				t.Errorf("%s: somebody who is not listed is read by address as %v, %v", value, m, err)
+			}
+		}
+	}
+}

@@ -145,7 +145,16 @@ func (f *Fake) listUsers(c *call) {
 			items = append(items, m.render(false))
 		}
 	} else {
-		for _, m := range f.listed.page(start-1, size) {
+		shown := total
+		switch f.knob(SwitchListCut) {
+		case "half":
+			shown, total = total/2, total/2
+		case "short":
+			shown = total / 2
+		case "empty":
+			shown, total = 0, 0
+		}
+		for _, m := range f.listed.page(start-1, min(size, max(shown-start+1, 0))) {
 			items = append(items, m.render(false))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	SwitchRateHeader  = "rl_header"         // what a SCIM 429 says about when to come back
 	SwitchOrder       = "order"             // shuffle: member lists in a new order for each request
+	SwitchListCut     = "list_cut"          // member lists that hold too little; see knobRules
 	SwitchDropWrite   = "drop_write"        // true: SCIM answers each write as if done, and does nothing
 	SwitchRedelete    = "redelete"          // answer to deleting someone already gone
 	SwitchListLag     = "list_lag"          // how long a removed member stays in lists and groups
@@ -43,8 +44,11 @@ func knobRules() map[string]knobRule {
 	yesNo := []string{"false", "true"}
 	offOn := []string{"off", "on"}
 	return map[string]knobRule{
-		SwitchRateHeader:  {values: []string{"on", "off", "http-date"}},
-		SwitchOrder:       {values: []string{"insertion", "shuffle"}},
+		SwitchRateHeader: {values: []string{"on", "off", "http-date"}},
+		SwitchOrder:      {values: []string{"insertion", "shuffle"}},
+		// half: the first half, told as everybody; short: the same, with the true
+		// number; empty: nobody, told as everybody. Reading by id is right.
+		SwitchListCut:     {values: []string{"off", "half", "short", "empty"}},
 		SwitchDropWrite:   {values: yesNo},
 		SwitchRedelete:    {values: []string{"404", "204"}},
 		SwitchListLag:     {longest: 2 * time.Minute},
