@@ -155,7 +155,7 @@ func casesOpen(o *operate) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&in.Person, "person", "", "user name or address of who leaves")
-	f.StringVar(&in.Connection, "connection", "", "the connection, where several people hold the address")
+	f.StringVar(&in.Connection, "connection", "", "the connection, where several people hold the address or, in an incident, no identity provider knows it")
 	f.StringVar(&reason, "reason", "", "one of "+list(offboard.Reasons()))
 	f.StringVar(&in.Ticket, "ticket", "", "ticket")
 	return cmd

@@ -28,6 +28,7 @@ type Store interface {
 	Tasks(ctx context.Context, f offboard.TaskFilter) ([]offboard.Task, error)
 	Task(ctx context.Context, id string) (offboard.Task, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
+	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
 	Act(ctx context.Context, caseID string, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
 	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
 	Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error
@@ -75,6 +76,7 @@ type Options struct {
 	Operators   []Operator
 	Connections []string                                     // names; tokens are made for these only
 	Rules       func(connection string) offboard.Rules       // required; for cases that operators open
+	Reachable   func(connection, address string) bool        // whether an address is in the connection's domains; nil: always
 	Protected   func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
 	Load        func(ctx context.Context) (Load, error)      // required
 	Callback    func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks

@@ -304,6 +304,9 @@ func (c *Console) openCase(r *http.Request, by Operator) (int, any, error) {
 		return 0, nil, bad(http.StatusUnprocessableEntity, "the reason has to be one of %q", offboard.Reasons())
 	}
 	person, err := c.find(r.Context(), in.Person, in.Connection)
+	if reason == offboard.SecurityIncident && errors.Is(err, errNobody) {
+		person, err = c.adopt(r.Context(), in.Person, in.Connection)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -355,8 +358,7 @@ func (c *Console) find(ctx context.Context, address, connection string) (offboar
 	}
 	switch len(all) {
 	case 0:
-		return offboard.Person{}, bad(http.StatusNotFound, "nobody that the identity providers told about holds this address; "+
-			"if there is a seat, remove it in Amplitude under Settings > Members & Groups")
+		return offboard.Person{}, errNobody
 	case 1:
 		return all[0], nil
 	}

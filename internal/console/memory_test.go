@@ -115,6 +115,19 @@ func (m *memory) Holders(_ context.Context, address string) ([]offboard.Person, 
 	return out, m.fail
 }
 
+func (m *memory) AdoptPerson(_ context.Context, connection, address string) (offboard.Person, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.people {
+		if p.Connection == connection && slices.Contains(p.Addresses(), offboard.Fold(address)) {
+			return offboard.Person{}, &offboard.TakenError{Attribute: "address"}
+		}
+	}
+	p := &offboard.Person{ID: "adopted-" + address, Connection: connection, UserName: address, Address: address, Deleted: noon()}
+	m.people = append(m.people, p)
+	return *p, m.fail
+}
+
 func (m *memory) Act(_ context.Context, id string, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

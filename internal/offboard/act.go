@@ -311,9 +311,11 @@ func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decisi
 		return nil, Verdict{}, incomplete("give one of the known reasons")
 	}
 	p.Claims = Claims{Ticket: o.Ticket}
-	opening := newOpening(departure{
-		was: p, is: p, reason: o.Reason, how: ByOperator, text: "opened by operator " + o.By,
-	}, r, now)
+	text := "opened by operator " + o.By
+	if p.Adopted() {
+		text += " for an address that no identity provider sent"
+	}
+	opening := newOpening(departure{was: p, is: p, reason: o.Reason, how: ByOperator, text: text}, r, now)
 	decision := &Decision{Reason: o.Reason, By: o.By}
 	switch {
 	case !prior.Live:

@@ -128,6 +128,10 @@ func (p Person) Placeholder() bool {
 	})
 }
 
+// Adopted reports whether no identity provider ever sent this person: an
+// operator or a sweep found the seat, and the record was made for its case.
+func (p Person) Adopted() bool { return !p.Deleted.IsZero() && p.Resource == "" }
+
 // Entitled reports whether a person may have a seat: active at the identity
 // provider, in an access group where any is configured, and under no standing
 // removal decision.

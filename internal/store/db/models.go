@@ -4,6 +4,19 @@
 
 package db
 
+type Activity struct {
+	Organization string
+	AddressKey   string
+	LastLogin    int64
+	LastSeen     int64
+}
+
+type ActivityMark struct {
+	Organization string
+	KnownFrom    int64
+	ReadTo       int64
+}
+
 type Approval struct {
 	CaseID string
 	ByKey  string
@@ -96,6 +109,28 @@ type Membership struct {
 	GroupID  string
 	PersonID string
 	Since    int64
+}
+
+type OwnedAsset struct {
+	Organization string
+	Project      int64
+	List         string
+	OwnerKey     string
+	RemoteID     string
+	Kind         string
+	Name         string
+	Source       string
+	FreeText     bool
+	SeenAt       int64
+}
+
+type OwnedList struct {
+	Organization string
+	Project      int64
+	List         string
+	Entries      int64
+	Truncated    bool
+	SeenAt       int64
 }
 
 type Pause struct {
