@@ -66,7 +66,7 @@ func newDesk(t *testing.T) *desk {
 			return offboard.Rules{Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}
 		},
 		Reachable: func(_, address string) bool { return offboard.Domain(address) == "example.com" },
-		Load: func(context.Context) (console.Load, error) { return console.Load{CasesOverdue: 1}, nil },
+		Load:      func(context.Context) (console.Load, error) { return console.Load{CasesOverdue: 1}, nil },
 		Callback: func(body []byte) (console.Answer, error) {
 			switch string(body) {
 			case "done":

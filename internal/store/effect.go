@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"offramp/internal/offboard"
@@ -114,19 +115,41 @@ func (t *tx) claimSeats(ctx context.Context, row db.Case, in offboard.Intent) er
 }
 
 // Receive takes a hook's late answer: the secret is good once, until it
-// expires. decide sees the case and the key of the effect that it answers.
-// ErrNotFound: unknown, used or expired.
+// expires. decide sees the case and the key of the effect that it answers. What
+// comes too late or again changes nothing; the first time, the case's timeline
+// says so. ErrNotFound: unknown, used or expired.
 func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error {
-	return s.transact(ctx, func(t *tx) error {
-		got, err := t.UseReceipt(ctx, db.UseReceiptParams{Now: t.now.UnixMilli(), Hash: secretHash(secret)})
-		if err != nil {
-			return fmt.Errorf("use receipt: %w", missing(err))
+	taken := false
+	err := s.transact(ctx, func(t *tx) error {
+		now, hash := t.now.UnixMilli(), secretHash(secret)
+		got, err := t.UseReceipt(ctx, db.UseReceiptParams{Now: now, Hash: hash})
+		if taken = err == nil; taken {
+			_, err = s.act(ctx, t, got.CaseID, func(f offboard.File) (offboard.Update, error) {
+				return decide(f, got.EffectKey)
+			})
+			return err
 		}
-		_, err = s.act(ctx, t, got.CaseID, func(f offboard.File) (offboard.Update, error) {
-			return decide(f, got.EffectKey)
-		})
-		return err
+		if !errors.Is(missing(err), ErrNotFound) {
+			return fmt.Errorf("use receipt: %w", err)
+		}
+		spent, err := t.SpentReceipt(ctx, db.SpentReceiptParams{Hash: hash, Now: now})
+		if errors.Is(missing(err), ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for a spent receipt: %w", err)
+		}
+		text := "a hook answered too late about "
+		if spent.UsedAt > 0 {
+			text = "a hook answered again about "
+		}
+		object := strings.TrimPrefix(spent.EffectKey, spent.CaseID+"/")
+		return t.addendum(ctx, spent.CaseID, offboard.Entry{Actor: "hook", Kind: "receipt", Text: text + object + "; nothing was taken from it"})
 	})
+	if err == nil && !taken {
+		return ErrNotFound
+	}
+	return err
 }
 
 // Rotate returns the rotation that serves a case's credential: one that is

@@ -770,6 +770,30 @@ func (q *Queries) SetRemoval(ctx context.Context, arg SetRemovalParams) error {
 	return err
 }
 
+const spentReceipt = `-- name: SpentReceipt :one
+delete from receipt where hash = $1 and (used_at > 0 or expires_at <= $2)
+returning case_id, effect_key, used_at
+`
+
+type SpentReceiptParams struct {
+	Hash string
+	Now  int64
+}
+
+type SpentReceiptRow struct {
+	CaseID    string
+	EffectKey string
+	UsedAt    int64
+}
+
+// SpentReceipt forgets a receipt that is used or expired: what comes under it is told once.
+func (q *Queries) SpentReceipt(ctx context.Context, arg SpentReceiptParams) (SpentReceiptRow, error) {
+	row := q.db.QueryRowContext(ctx, spentReceipt, arg.Hash, arg.Now)
+	var i SpentReceiptRow
+	err := row.Scan(&i.CaseID, &i.EffectKey, &i.UsedAt)
+	return i, err
+}
+
 const takeSeat = `-- name: TakeSeat :exec
 update seat_claim set case_id = $1 where organization = $2 and address_key = $3
 `

@@ -19,6 +19,11 @@ values (@hash, @case_id, @effect_key, @created_at, @expires_at, 0);
 update receipt set used_at = @now where hash = @hash and used_at = 0 and expires_at > @now
 returning case_id, effect_key;
 
+-- SpentReceipt forgets a receipt that is used or expired: what comes under it is told once.
+-- name: SpentReceipt :one
+delete from receipt where hash = @hash and (used_at > 0 or expires_at <= @now)
+returning case_id, effect_key, used_at;
+
 -- name: OpenRotation :one
 select * from rotation where credential = @credential and (state = 'open' or minted_at >= @since)
 order by minted_at limit 1;
