@@ -122,6 +122,14 @@ func (d *Daemon) handlers(ctx context.Context) error {
 				zap.String("connection", c.Name), zap.Int("people", lost))
 		}
 	}
+	held, err := d.store.SwitchMode(ctx, d.cfg.Mode == config.Observe, rules.of)
+	if err != nil {
+		return err
+	}
+	if held > 0 {
+		d.opts.Log.Warn("the mode is now enforce: people who left while it was observe are held for an operator to release or dismiss",
+			zap.Int("people", held))
+	}
 	directory, err := intake.New(intake.Options{
 		Store: d.store, Rules: rules.of, AccessGroups: d.cfg.Access.Groups, ByEmail: rules.byEmail,
 		Log: d.opts.Log.Named("intake"), Metrics: d.registry,

@@ -225,6 +225,11 @@ type SeatClaim struct {
 	CaseID       string
 }
 
+type Setting struct {
+	Name  string
+	Value string
+}
+
 type Step struct {
 	CaseID     string
 	Seq        int64
