@@ -3,6 +3,7 @@ package offboard
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -168,7 +169,7 @@ func Retry(f File, by, because string) (Update, error) {
 func reopened(f File, step StepName) []Task {
 	var out []Task
 	for _, t := range f.Tasks {
-		ofStep := step == StepHandover && t.Kind != TaskRotate || step == StepRotate && t.Kind == TaskRotate
+		ofStep := step == StepHandover && t.Kind != TaskRotate && t.Kind != TaskFollowUp || step == StepRotate && t.Kind == TaskRotate
 		if ofStep && t.State == TaskDeclined {
 			t.State, t.By, t.Note, t.Ended = TaskOpen, "", "", time.Time{}
 			out = append(out, t)
@@ -260,7 +261,7 @@ func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error
 		if a.Successor == "" {
 			return Update{}, incomplete("name the successor by their address")
 		}
-	case TaskHandover, TaskRotate:
+	case TaskHandover, TaskRotate, TaskFollowUp:
 	}
 	text := "done: " + task.Title
 	if a.Successor != "" {
@@ -354,8 +355,11 @@ func decidable(f File, by string) error {
 	return nil
 }
 
+// openTask finds a task that may be answered: an open one of a live case, or a
+// follow-up, which outlives its case.
 func openTask(f File, id, by string) (Task, error) {
-	if err := decidable(f, by); err != nil {
+	followUp := slices.ContainsFunc(f.Tasks, func(t Task) bool { return t.ID == id && t.Kind == TaskFollowUp })
+	if err := decidable(f, by); err != nil && (!followUp || strings.TrimSpace(by) == "") {
 		return Task{}, err
 	}
 	for _, t := range f.Tasks {

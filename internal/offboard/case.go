@@ -120,11 +120,12 @@ const (
 	TaskSuccessor TaskKind = "successor"
 	TaskRotate    TaskKind = "rotate"
 	TaskCheck     TaskKind = "check"
+	TaskFollowUp  TaskKind = "follow_up" // outlives its case
 )
 
 // TaskKinds lists every kind, for metrics.
 func TaskKinds() []TaskKind {
-	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck}
+	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck, TaskFollowUp}
 }
 
 // TaskState is where a task stands.
@@ -297,7 +298,8 @@ type Update struct {
 	Effects   []Effect   // by Key: marked done
 	Rotations []Rotation // by ID
 	Timeline  []Entry
-	Plan      PlanName // with Reason and Replace: a more urgent plan
+	Messages  []Message // new ones, by Key and To
+	Plan      PlanName  // with Reason and Replace: a more urgent plan
 	Reason    Reason
 	Replace   []Step
 }

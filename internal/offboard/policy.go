@@ -17,7 +17,8 @@ type Policy struct {
 	Handover  time.Duration `json:"handover"`  // deadline after acceptance, zero: 72 h
 	AtHand    Deadline      `json:"at_deadline"`
 	Unlisted  Unlisted      `json:"unlisted"`
-	Trust     bool          `json:"trust_receipt"` // a hook's "done" opens remove without read-back
+	Trust     bool          `json:"trust_receipt"`       // a hook's "done" opens remove without read-back
+	FollowUp  []FollowUp    `json:"follow_up,omitempty"` // what people do elsewhere after the removal
 
 	// Of the choice, for a case's record.
 	Why    string `json:"why,omitempty"`    // this policy was taken, as a sentence without its subject

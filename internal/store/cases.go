@@ -167,7 +167,7 @@ func (s *Store) act(ctx context.Context, t *tx, caseID string, decide func(offbo
 		return f, err
 	}
 	if row.ClosedAt != 0 {
-		return f, ErrEnded
+		return s.afterEnd(ctx, t, row, f, decide)
 	}
 	u, err := decide(f)
 	if err != nil {
@@ -294,6 +294,11 @@ func (t *tx) children(ctx context.Context, caseID string, u offboard.Update) err
 	}
 	for _, e := range u.Timeline {
 		if err := t.write(ctx, caseID, e); err != nil {
+			return err
+		}
+	}
+	for _, m := range u.Messages {
+		if err := t.post(ctx, caseID, m); err != nil {
 			return err
 		}
 	}

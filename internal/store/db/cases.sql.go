@@ -380,20 +380,6 @@ func (q *Queries) DeleteSteps(ctx context.Context, caseID string) error {
 	return err
 }
 
-const dropTasks = `-- name: DropTasks :exec
-update task set state = 'dropped', ended_at = $1 where case_id = $2 and state = 'open'
-`
-
-type DropTasksParams struct {
-	Now    int64
-	CaseID string
-}
-
-func (q *Queries) DropTasks(ctx context.Context, arg DropTasksParams) error {
-	_, err := q.db.ExecContext(ctx, dropTasks, arg.Now, arg.CaseID)
-	return err
-}
-
 const dueCases = `-- name: DueCases :many
 update cases set wake_at = $1, queued_at = $2
 where wake_at <= $2 and closed_at = 0 and id in (

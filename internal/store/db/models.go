@@ -111,6 +111,25 @@ type Membership struct {
 	Since    int64
 }
 
+type Message struct {
+	ID        string
+	CaseID    string
+	MsgKey    string
+	Recipient string
+	About     string
+	Subject   string
+	Body      string
+	TaskKey   string
+	Approve   bool
+	State     string
+	Attempts  int64
+	FirstAt   int64
+	NextAt    int64
+	CreatedAt int64
+	SentAt    int64
+	Error     string
+}
+
 type OwnedAsset struct {
 	Organization string
 	Project      int64

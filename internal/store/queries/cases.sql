@@ -128,9 +128,6 @@ select * from task where id < @before
     and (cast(@case_id as text) = '' or case_id = @case_id)
 order by id desc limit @most;
 
--- name: DropTasks :exec
-update task set state = 'dropped', ended_at = @now where case_id = @case_id and state = 'open';
-
 -- name: CountTasksOverdue :many
 select kind, count(*) as number from task where state = 'open' and due_at < @now group by kind;
 
