@@ -48,6 +48,7 @@ type Config struct {
 	Protect       Protect        `yaml:"protect"`
 	Approvers     []Approver     `yaml:"approvers"`
 	Operators     []Operator     `yaml:"operators"`
+	Notify        Notify         `yaml:"notify"` // zero: nobody is told, and messages stand on timelines
 	Log           Log            `yaml:"log"`
 
 	source source

@@ -24,6 +24,7 @@ type Policy struct {
 	AtDeadline   AtDeadline    `yaml:"at_deadline"`   // empty: handover.at_deadline
 	Unlisted     Unlisted      `yaml:"unlisted"`      // empty: handover.unlisted
 	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
+	FollowUp     []FollowUp    `yaml:"follow_up"`     // tasks for people elsewhere, after the removal; none: nobody is asked
 }
 
 // NotBefore is when a case may begin: some time after the decision, or at the
@@ -87,6 +88,7 @@ func (v *validator) policies() {
 		v.oneOf(string(p.AtDeadline), []string{"", "remove", "escalate", "hold"}, key+".at_deadline")
 		v.oneOf(string(p.Unlisted), []string{"", "task", "note"}, key+".unlisted")
 		v.require(p.Successor == "" || isAddress(p.Successor), "write an e-mail address", key+".successor")
+		v.followUps(p.FollowUp, key+".follow_up")
 	}
 }
 

@@ -48,6 +48,7 @@ func validate(c *Config, bad map[string]bool, readFile func(string) ([]byte, err
 	v.credentials()
 	v.rules()
 	v.people()
+	v.notify()
 	return v.problems
 }
 

@@ -19,6 +19,7 @@ import (
 	"offramp/internal/config"
 	"offramp/internal/console"
 	"offramp/internal/intake"
+	"offramp/internal/notify"
 	"offramp/internal/offboard"
 	"offramp/internal/runner"
 	"offramp/internal/store"
@@ -50,6 +51,7 @@ type Daemon struct {
 	store    *store.Store
 	engine   *runner.Engine
 	runner   *runner.Runner
+	sender   *notify.Sender
 	registry *prometheus.Registry
 	public   http.Handler
 	admin    http.Handler
@@ -95,6 +97,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	if err := d.store.Migrate(ctx, d.engine.Migrate); err != nil {
 		return nil, err
 	}
+	if d.sender, err = d.newSender(); err != nil {
+		return nil, err
+	}
 	if d.runner, err = d.newRunner(); err != nil {
 		return nil, err
 	}
@@ -102,7 +107,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	if err := d.handlers(ctx); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(newGauges(d.store, cfg))
+	d.registry.MustRegister(newGauges(d.store, cfg), newMessageGauge(d.store))
 	return d, nil
 }
 
@@ -210,6 +215,7 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
 	all.Go(func() error { return d.watchTokens(ctx) })
+	all.Go(func() error { return d.sender.Run(ctx) })
 	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err

@@ -23,7 +23,7 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
 		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Verify: d.cfg.Verify.After,
 		Gather: d.cfg.Verify.Gather, Tolerance: d.opts.Tempo.Tolerance, Backoff: d.opts.Tempo.Backoff,
-		Overlap: d.opts.Tempo.Overlap, Callbacks: true, Log: d.opts.Log.Named("runner"), Metrics: d.registry,
+		Overlap: d.opts.Tempo.Overlap, Callbacks: true, Audience: d.audience(), Log: d.opts.Log.Named("runner"), Metrics: d.registry,
 	}
 	if err := d.hooks(&o, newContent(orgs)); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func newRules(cfg *config.Config) (*rules, error) {
 // packages understand, such as the conditions of policies.
 func Check(cfg *config.Config) config.Problems {
 	_, problems := policies(cfg)
-	return problems
+	return append(problems, checkNotify(cfg)...)
 }
 
 func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
@@ -51,7 +51,7 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 			Name: p.Name, Plan: offboard.PlanName(p.Plan), NotBefore: p.NotBefore.After, AtLeave: p.NotBefore.LeaveDate, Due: p.Due,
 			Approvals: p.Approvals, Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
 			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
-			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt,
+			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt, FollowUp: followUps(p.FollowUp),
 		}})
 	}
 	builtIn := offboard.Fallback()

@@ -175,9 +175,8 @@ func TellRemoved(f File, a Audience) []Message {
 	}, true, a.Security...)
 }
 
-// TellClosing tells at the notify step who has to know: new owners, and the
-// manager and the removals channel, or security.
-func TellClosing(f File, a Audience, summary string) []Message {
+// TellOwners tells new owners that they are.
+func TellOwners(f File, a Audience) []Message {
 	var out []Message
 	for owner, n := range handedTo(f) {
 		text := "They are in your Amplitude home now."
@@ -187,6 +186,19 @@ func TellClosing(f File, a Audience, summary string) []Message {
 		out = append(out, a.To(Message{
 			Key: "owner", About: AboutTasks, Subject: "What " + f.Person.Name() + " owned in Amplitude is yours now", Text: text,
 		}, false, owner)...)
+	}
+	slices.SortFunc(out, func(x, y Message) int { return strings.Compare(x.To, y.To) })
+	return out
+}
+
+// TellClosing tells at the notify step who has to know: new owners, and the
+// manager and the removals channel, or security. Summary is added to the text.
+func TellClosing(f File, a Audience, summary string) []Message {
+	orphans := 0
+	for _, as := range f.Assets {
+		if as.State == AssetOrphaned {
+			orphans++
+		}
 	}
 	m := Message{
 		Key: "removed", About: AboutRemovals, Subject: f.Person.Name() + " has no access to Amplitude any more",
@@ -200,13 +212,14 @@ func TellClosing(f File, a Audience, summary string) []Message {
 	if f.Case.Incident() {
 		m.About, to = AboutSecurity, a.Security
 	}
+	if orphans > 0 {
+		m.Text += fmt.Sprintf("\n\n%d listed things that they owned have no owner now.", orphans)
+	}
 	if summary != "" {
 		m.Text += "\n\n" + summary
 	}
 	m.Text += "\n\nThe record: offramp cases show " + f.Case.ID
-	out = append(out, a.To(m, true, to...)...)
-	slices.SortStableFunc(out, func(x, y Message) int { return strings.Compare(x.To, y.To) })
-	return out
+	return append(TellOwners(f, a), a.To(m, true, to...)...)
 }
 
 // handedTo counts the listed things that each new owner has; who took over what

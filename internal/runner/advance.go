@@ -226,6 +226,7 @@ func (a *attempt) record(ctx context.Context, s offboard.Step, out outcome) erro
 	}
 	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(f offboard.File) (offboard.Update, error) {
 		v := u
+		v.Messages = a.tell(f, s, u)
 		if f.Case.State == offboard.StateHeld {
 			v.State, v.Note = "", nil // somebody held the case meanwhile
 		}

@@ -17,7 +17,8 @@ func approve(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 		return outcome{say: fmt.Sprintf("approve: %d of %d", got, need)}, nil
 	}
 	return outcome{
-		wait: offboard.WaitApproval,
-		note: fmt.Sprintf("%d of %d approvals; give one with: offramp cases approve %s", got, need, a.file.Case.ID),
+		update: offboard.Update{Messages: offboard.AskApproval(a.file, a.audience())},
+		wait:   offboard.WaitApproval,
+		note:   fmt.Sprintf("%d of %d approvals; give one with: offramp cases approve %s", got, need, a.file.Case.ID),
 	}, nil
 }

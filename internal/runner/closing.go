@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,46 +67,46 @@ type told struct {
 type message struct {
 	To   string `json:"to"`
 	Text string `json:"text"`
+	Sent bool   `json:"sent"` // false: there is no way to tell them
 }
 
-func (t told) names() string {
-	var to []string
-	for _, m := range t.Messages {
-		to = append(to, m.To)
+// notify tells who has to know, and opens what is to be done elsewhere. Whom no
+// channel or mail server reaches stands on the timeline all the same.
+func notify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	manager, err := a.manager(ctx)
+	if err != nil {
+		return outcome{}, err
 	}
-	return strings.Join(slices.Compact(to), ", ")
-}
-
-// notify writes down who has to know what; the messages stand on the timeline
-// and in the console.
-func notify(_ context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	to := a.audience()
+	to.Manager = manager
+	paper := to
+	paper.Mail = true
+	out := outcome{}
+	out.update.Tasks = offboard.FollowUps(a.file, a.now())
+	out.update.Messages = offboard.TellClosing(a.file, to, a.suspicious())
 	var res told
-	owners := map[string]int{}
-	for _, as := range a.file.Assets {
-		if as.State == offboard.AssetHanded {
-			owners[as.NewOwner]++
+	var names, unsent []string
+	for _, m := range offboard.TellClosing(a.file, paper, "") {
+		_, channel := m.Channel()
+		reached := channel || to.Mail
+		res.Messages = append(res.Messages, message{To: m.To, Text: m.Subject, Sent: reached})
+		if reached {
+			names = append(names, m.To)
+		} else {
+			unsent = append(unsent, m.To)
 		}
 	}
-	for owner, n := range owners {
-		res.Messages = append(res.Messages, message{To: owner, Text: fmt.Sprintf("you now own %d things that belonged to a leaver", n)})
+	out.result, out.say = res, "notify: nobody who has to be told is known"
+	if len(names) > 0 {
+		out.say = "notify: messages for " + strings.Join(names, ", ")
 	}
-	for _, t := range a.file.Tasks {
-		if t.Kind == offboard.TaskHandover && t.State == offboard.TaskDone {
-			res.Messages = append(res.Messages, message{To: t.Successor, Text: "content of a leaver was transferred to you; check your Amplitude home"})
-		}
+	if len(unsent) > 0 {
+		out.say += "; tell them by hand, since notify.email is not set: " + strings.Join(unsent, ", ")
 	}
-	to, text := "manager", "the seat is removed"
-	if a.file.Case.Incident() {
-		to, text = "security", "security incident: the seat is removed; see the case for the audit log"
+	if n := len(out.update.Tasks); n > 0 {
+		out.say += fmt.Sprintf("; %d follow-up tasks", n)
 	}
-	res.Messages = append(res.Messages, message{To: to, Text: text})
-	slices.SortFunc(res.Messages, func(x, y message) int {
-		if x.To < y.To {
-			return -1
-		}
-		return 1
-	})
-	return outcome{result: res, say: "notify: messages for " + res.names()}, nil
+	return out, nil
 }
 
 // archive closes the case; the store writes the evidence bundle with it.
@@ -120,6 +119,7 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 	out := outcome{end: offboard.OutcomeRemoved, note: "the seat is removed and verified", still: func(f offboard.File) bool {
 		return f.Standing.Entitled == entitled
 	}}
+	out.update.Messages = offboard.TellOwners(f, a.audience())
 	switch {
 	case f.Standing.Entitled:
 		out.end = offboard.OutcomeRehired

@@ -14,6 +14,9 @@ func (a *attempt) early(ctx context.Context) (outcome, error) {
 	if err != nil || out.wait != "" || out.attention != "" {
 		return out, err
 	}
+	if err := a.askEarly(ctx); err != nil {
+		return out, err
+	}
 	at := a.file.Case.NotBefore
 	return outcome{wait: offboard.WaitNotBefore, until: at, note: "not before " + at.UTC().Format(time.RFC3339)}, nil
 }

@@ -63,6 +63,11 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			for _, t := range targets {
 				list = append(list, "remove the member from "+t.org.Name)
 			}
+			told, err := a.wouldTell(ctx)
+			if err != nil {
+				return outcome{}, err
+			}
+			list = append(list, told...)
 			return outcome{end: offboard.OutcomeObserved, result: list, note: "observe mode: nothing was changed; would " + sentence(list)}, nil
 		}
 	case offboard.StepIdentify, offboard.StepSnapshot, offboard.StepInventory, offboard.StepVerify, offboard.StepAudit,

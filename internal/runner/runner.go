@@ -77,7 +77,8 @@ type Options struct {
 	Now           func() time.Time // nil: time.Now
 	Log           *zap.Logger      // nil: silent
 	Metrics       prometheus.Registerer
-	Callbacks     bool // hooks may answer later: CallbackSecret gives them what identifies the answer
+	Audience      *offboard.Audience // who can be told; nil: nobody
+	Callbacks     bool               // hooks may answer later: CallbackSecret gives them what identifies the answer
 }
 
 // Manual describes work for a person: its receipts always need one.
