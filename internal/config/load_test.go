@@ -163,6 +163,7 @@ func TestTheExampleIsAccepted(t *testing.T) {
 	environ := []string{
 		"OKTA_SCIM_TOKEN=okta-" + token, "JO_TOKEN=jo-" + token, "KEYS_HOOK_SECRET=" + token,
 		"AMPLITUDE_SCIM_KEY=1", "AMPLITUDE_ORG_KEY=2", "AMPLITUDE_ORG_SECRET=3", "AGENCY_SCIM_KEY=4",
+		"MAIL_URL=smtp://offramp:8@mail.example.com/?from=offramp@example.com", "SECURITY_LIST_URL=smtp://mail.example.com/?from=a@example.com&to=b@example.com",
 		"WEB_API_KEY=5", "WEB_SECRET_KEY=6", "WEB_MANAGEMENT_KEY=7",
 	}
 	c, problems := config.Load(path, environ, func(name string) ([]byte, error) {

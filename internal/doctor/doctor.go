@@ -115,6 +115,7 @@ func (d *Doctor) Run(ctx context.Context) []Check {
 	for _, o := range d.organizations {
 		d.organization(ctx, r.of("organization "+o.Name), o)
 	}
+	messages(ctx, r.of("notify"), d.opts.Config.Notify)
 	return r.checks
 }
 
