@@ -84,6 +84,15 @@ func AskApproval(f File, a Audience) []Message {
 // time anyway: a mistake that is taken back at once should ask nobody.
 const taken = 10 * time.Minute
 
+// FirstLook is when a case that waits for its time is looked at first: then, or
+// before, where approvers have to be asked.
+func (o Opening) FirstLook(opened time.Time) time.Time {
+	if ask := opened.Add(taken); ask.Before(o.NotBefore) && len(o.Approvals) < o.Policy.Approvals {
+		return ask
+	}
+	return o.NotBefore
+}
+
 // owns lists what a leaver owns, as far as it is known.
 func owns(f File) string {
 	var lines []string
@@ -126,9 +135,6 @@ func TellTasks(f File, u Update, a Audience) []Message {
 			out = append(out, a.To(gone, false, was.Assignee)...)
 		case was != nil: // opened again
 			m.Key += "/" + strconv.FormatInt(was.Ended.UnixMilli(), 10)
-		}
-		if f.Person.Name() != "" && k.Kind == TaskHandover {
-			m.Text = m.Text + "\n\n" + owns(f)
 		}
 		out = append(out, a.To(m, k.Assignee == "" || !a.Mail, k.Assignee)...)
 	}

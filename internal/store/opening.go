@@ -145,7 +145,7 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 		row.WakeAt, row.QueuedAt = now+requeueFor(row.Plan), now
 		t.enqueue(offboard.Job{CaseID: row.ID, Urgent: o.Plan == offboard.Emergency})
 	case offboard.StateWaiting:
-		row.WakeAt = row.NotBefore
+		row.WakeAt = millis(o.FirstLook(t.now))
 	case offboard.StateHeld, offboard.StateNeedsAttention, offboard.StateVerifying, offboard.StateClosed, offboard.StateCancelled:
 	}
 	if err := t.InsertCase(ctx, row); err != nil {
