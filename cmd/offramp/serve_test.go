@@ -151,7 +151,7 @@ func families() []string {
 		"scim_requests_total", "scim_request_duration_seconds", "cases", "cases_opened_total", "cases_closed_total",
 		"removal_lag_seconds", "removal_machine_seconds", "oldest_open_case_seconds", "cases_overdue", "step_duration_seconds",
 		"amplitude_requests_total", "amplitude_budget_used_ratio", "queue_eta_seconds", "last_idp_request_timestamp_seconds",
-		"token_expiry_timestamp_seconds", "tasks_overdue", "accept_retries_total", "evidence_failures_total",
+		"token_expiry_timestamp_seconds", "tasks_overdue", "messages_sent_total", "messages_failed_total", "message_delay_seconds", "accept_retries_total", "evidence_failures_total",
 	}
 }
 

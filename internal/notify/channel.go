@@ -87,7 +87,7 @@ func (c *channel) send(ctx context.Context, m offboard.Message, text string, now
 	}()
 	select {
 	case err := <-done:
-		return channelFailure(err)
+		return channelFailure(ctx, err)
 	case <-ctx.Done():
 		return &failure{text: "the service did not answer in time"}
 	}

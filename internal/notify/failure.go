@@ -40,7 +40,7 @@ func mailFailure(ctx context.Context, err error) *failure {
 }
 
 // channelFailure puts an error of a service into words; nil for none.
-func channelFailure(err error) *failure {
+func channelFailure(ctx context.Context, err error) *failure {
 	if err == nil {
 		return nil
 	}
@@ -48,7 +48,7 @@ func channelFailure(err error) *failure {
 	if code := regexp.MustCompile(`\b[345]\d\d\b`).FindString(withoutURLs(err.Error())); code != "" {
 		return &failure{text: "the service answered " + code}
 	}
-	return &failure{text: "the service " + network(context.Background(), err)}
+	return &failure{text: "the service " + network(ctx, err)}
 }
 
 // withoutURLs takes out what may hold numbers of its own.

@@ -55,6 +55,7 @@ type Options struct {
 	Link      Linker                // nil: messages name the command instead
 	Observe   bool                  // nothing is sent
 	Tick      time.Duration         // how often due messages are looked for; 0: 1 s
+	Patience  time.Duration         // with one attempt; 0: 30 s
 	Now       func() time.Time      // nil: time.Now
 	Log       *zap.Logger           // nil: silent
 	Metrics   prometheus.Registerer // nil: not exported
@@ -62,7 +63,7 @@ type Options struct {
 
 // Limits of delivery.
 const (
-	patience = 30 * time.Second // with one attempt
+	patience = 30 * time.Second // with one attempt, where nothing else is said
 	lease    = 5 * time.Minute  // how long a claimed message is left alone; longer than a batch takes
 	batch    = 8                // messages at once
 	giveUp   = 24 * time.Hour   // after the first attempt
@@ -90,6 +91,9 @@ func New(o Options) (*Sender, error) {
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
+	}
+	if o.Patience == 0 {
+		o.Patience = patience
 	}
 	if o.Tick == 0 {
 		o.Tick = time.Second
@@ -203,7 +207,7 @@ func (s *Sender) attempt(ctx context.Context, m offboard.Message) error {
 	if err != nil {
 		return err
 	}
-	limited, stop := context.WithTimeoutCause(ctx, patience, errSlow)
+	limited, stop := context.WithTimeoutCause(ctx, s.opts.Patience, errSlow)
 	failure := s.deliver(limited, m, text)
 	stop()
 	if ctx.Err() != nil {
