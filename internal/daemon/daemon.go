@@ -181,8 +181,13 @@ func (d *Daemon) Handlers() (public, admin http.Handler) { return d.public, d.ad
 // Store is the record, for the demo and for tests.
 func (d *Daemon) Store() *store.Store { return d.store }
 
-// Work runs the workers until ctx ends.
-func (d *Daemon) Work(ctx context.Context) error { return d.engine.Run(ctx) }
+// Work runs the workers and sends messages until ctx ends.
+func (d *Daemon) Work(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return d.engine.Run(ctx) })
+	all.Go(func() error { return d.sender.Run(ctx) })
+	return all.Wait()
+}
 
 // Close closes the database.
 func (d *Daemon) Close() error { return d.store.Close() }
@@ -215,7 +220,6 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
 	all.Go(func() error { return d.watchTokens(ctx) })
-	all.Go(func() error { return d.sender.Run(ctx) })
 	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err
