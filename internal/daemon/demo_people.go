@@ -122,6 +122,9 @@ func (d *demo) leadWorks(ctx context.Context) error {
 // doTask hands over what a task is about. What somebody owned who is gone
 // already can only be given out by an admin.
 func (d *demo) doTask(ctx context.Context, lead *operator, t console.Task) error {
+	if t.Kind == offboard.TaskFollowUp {
+		return lead.call(ctx, http.MethodPost, "tasks/"+t.ID+"/done", console.DoneRequest{Note: "done outside Amplitude"}, nil)
+	}
 	if t.Kind != offboard.TaskHandover {
 		return fmt.Errorf("nobody in the demo can do this task: %s", t.Title)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,13 +97,17 @@ func notify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) 
 			unsent = append(unsent, m.To)
 		}
 	}
-	out.result, out.say = res, "notify: nobody who has to be told is known"
+	var parts []string
 	if len(names) > 0 {
-		out.say = "notify: messages for " + strings.Join(names, ", ")
+		parts = append(parts, "messages for "+strings.Join(slices.Compact(names), ", "))
 	}
 	if len(unsent) > 0 {
-		out.say += "; tell them by hand, since notify.email is not set: " + strings.Join(unsent, ", ")
+		parts = append(parts, "tell them by hand, since notify.email is not set: "+strings.Join(slices.Compact(unsent), ", "))
 	}
+	if len(parts) == 0 {
+		parts = []string{"nobody who has to be told is known"}
+	}
+	out.result, out.say = res, "notify: "+strings.Join(parts, "; ")
 	if n := len(out.update.Tasks); n > 0 {
 		out.say += fmt.Sprintf("; %d follow-up tasks", n)
 	}
