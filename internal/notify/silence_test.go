@@ -18,7 +18,7 @@ func TestServersThatFallSilentAreGivenUpAndHoldUpNobodyElse(t *testing.T) {
 	t.Cleanup(silent.Close)
 	t.Cleanup(func() { close(release) })
 	onBoth(t, func(o *notify.Options) {
-		o.Patience = 200 * time.Millisecond
+		o.Patience = 500 * time.Millisecond
 		o.Channels = append(o.Channels, notify.Channel{Name: "silent", URL: "generic+" + silent.URL + "/" + token, About: []offboard.About{offboard.AboutTasks}})
 	}, func(d *desk) {
 		d.mail.Misbehave(notifytest.Fault{Hang: true})
