@@ -13,6 +13,7 @@ func commands() []func(Env) *cobra.Command {
 		doctorCommand,
 		casesCommand,
 		tasksCommand,
+		driftCommand,
 		tokenCommand,
 		pauseCommand,
 		resumeCommand,

@@ -46,6 +46,7 @@ type Config struct {
 	Verify        Verify         `yaml:"verify"`
 	Brake         Brake          `yaml:"brake"`
 	Protect       Protect        `yaml:"protect"`
+	Drift         Drift          `yaml:"drift"`
 	Approvers     []Approver     `yaml:"approvers"`
 	Operators     []Operator     `yaml:"operators"`
 	Notify        Notify         `yaml:"notify"` // zero: nobody is told, and messages stand on timelines
@@ -299,6 +300,7 @@ func Default() *Config {
 		Handover:    Handover{Deadline: 72 * time.Hour},
 		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second},
 		Brake:       Brake{Settle: 2 * time.Minute},
+		Drift:       Drift{Interval: 6 * time.Hour, PendingAfter: 14 * 24 * time.Hour},
 		Log:         Log{Level: "info", Format: JSON},
 	}
 }

@@ -47,6 +47,7 @@ func validate(c *Config, bad map[string]bool, readFile func(string) ([]byte, err
 	v.policies()
 	v.credentials()
 	v.rules()
+	v.drift()
 	v.people()
 	v.notify()
 	return v.problems

@@ -31,6 +31,7 @@ type Store interface {
 	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
 	Act(ctx context.Context, caseID string, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
 	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
+	Differences
 	Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error
 	Pause(ctx context.Context, by, why string) error
 	Resume(ctx context.Context) error
@@ -72,18 +73,19 @@ type Load struct {
 
 // Options are what a console needs.
 type Options struct {
-	Store       Store // required
-	Operators   []Operator
-	Connections []string                                     // names; tokens are made for these only
-	Rules       func(connection string) offboard.Rules       // required; for cases that operators open
-	Reachable   func(connection, address string) bool        // whether an address is in the connection's domains; nil: always
-	Protected   func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
-	Load        func(ctx context.Context) (Load, error)      // required
-	Callback    func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks
-	Mode        string                                       // observe or enforce, shown
-	Version     string                                       // shown
-	Now         func() time.Time                             // nil: time.Now
-	Log         *zap.Logger                                  // nil: no log
+	Store         Store // required
+	Operators     []Operator
+	Connections   []string                                     // names; tokens are made for these only
+	Organizations []string                                     // names; only these are compared with what is meant
+	Rules         func(connection string) offboard.Rules       // required; for cases that operators open
+	Reachable     func(connection, address string) bool        // whether an address is in the connection's domains; nil: always
+	Protected     func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
+	Load          func(ctx context.Context) (Load, error)      // required
+	Callback      func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks
+	Mode          string                                       // observe or enforce, shown
+	Version       string                                       // shown
+	Now           func() time.Time                             // nil: time.Now
+	Log           *zap.Logger                                  // nil: no log
 }
 
 // Console serves operators and hooks. It is safe for concurrent use.

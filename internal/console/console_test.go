@@ -61,7 +61,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	operators[3].Capacities = []string{"security"}
 	c, err := console.New(console.Options{
-		Store: m, Operators: operators, Connections: []string{"okta", "entra"}, Mode: "enforce", Version: "v1", Now: noon,
+		Store: m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
 		Rules: func(string) offboard.Rules {
 			return offboard.Rules{Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}
 		},

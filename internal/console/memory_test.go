@@ -20,8 +20,9 @@ type memory struct {
 	tokens   []offboard.Token
 	receipts map[string]string // secret to effect key; the case is "case-1"
 	pause    *offboard.Pause
-	fail     error // returned by everything, if set
-	broken   error // returned by Timeline
+	findings
+	fail   error // returned by everything, if set
+	broken error // returned by Timeline
 }
 
 func (m *memory) Cases(_ context.Context, f offboard.CaseFilter) ([]offboard.Case, error) {

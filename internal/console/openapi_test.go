@@ -71,6 +71,9 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"Attachment": offboard.Attachment{}, "ResolveRequest": console.ResolveRequest{}, "DoneRequest": console.DoneRequest{},
 		"Explanation": console.Explanation{}, "Sentence": offboard.Sentence{}, "TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},
 		"BatchResult": console.BatchResult{},
+		"Finding":     console.Finding{}, "FindingList": console.FindingList{}, "Sweep": console.Sweep{}, "SweepList": console.SweepList{},
+		"SweepRequest": console.SweepRequest{}, "FixRequest": console.FixRequest{}, "Fixed": console.Fixed{}, "FixResult": console.FixResult{},
+		"AcknowledgeRequest": console.AcknowledgeRequest{},
 	}
 	for name, schema := range doc.Components.Schemas {
 		if len(schema.Enum) > 0 {
@@ -115,6 +118,7 @@ func TestTheDescriptionHasTheWords(t *testing.T) {
 	doc, _ := read(t)
 	for name, words := range map[string][]string{
 		"State": text(offboard.States()), "Plan": text(offboard.Plans()), "Reason": text(offboard.Reasons()),
+		"FindingKind": text(offboard.FindingKinds()), "Severity": text(offboard.Severities()),
 	} {
 		if got := doc.Components.Schemas[name].Enum; !slices.Equal(got, words) {
 			t.Errorf("%s: described %v, known %v", name, got, words)

@@ -18,6 +18,7 @@ import (
 
 	"offramp/internal/config"
 	"offramp/internal/console"
+	"offramp/internal/drift"
 	"offramp/internal/intake"
 	"offramp/internal/notify"
 	"offramp/internal/offboard"
@@ -56,6 +57,7 @@ type Daemon struct {
 	public   http.Handler
 	admin    http.Handler
 	seen     *prometheus.GaugeVec
+	drift    *drift.Sweeper
 }
 
 // New opens and migrates the database and builds everything; it listens to
@@ -107,7 +109,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	if err := d.handlers(ctx); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(newGauges(d.store, cfg), newMessageGauge(d.store))
+	d.registry.MustRegister(newGauges(d.store, cfg), newMessageGauge(d.store), newDriftGauges(d.store, cfg))
 	return d, nil
 }
 
@@ -163,7 +165,7 @@ func (d *Daemon) handlers(ctx context.Context) error {
 		return err
 	}
 	con, err := console.New(console.Options{
-		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Rules: rules.of,
+		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Organizations: organizationNames(d.cfg), Rules: rules.of,
 		Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Mode: string(d.cfg.Mode), Version: d.opts.Version,
 		Log: d.opts.Log.Named("console"),
 	})
@@ -220,6 +222,7 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
 	all.Go(func() error { return d.watchTokens(ctx) })
+	all.Go(func() error { return d.drift.Run(ctx) })
 	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err

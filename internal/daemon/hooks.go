@@ -19,6 +19,9 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.drift, err = d.newSweeper(orgs); err != nil {
+		return nil, err
+	}
 	o := runner.Options{
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
 		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Verify: d.cfg.Verify.After,

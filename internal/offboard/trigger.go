@@ -33,6 +33,7 @@ type Opening struct {
 	Due       time.Time
 	Approvals []Approval
 	Steps     []Step
+	Address   string // of the seat; empty: the person's
 }
 
 // Verdict is what a change to a person means for their cases.

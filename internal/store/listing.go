@@ -157,11 +157,16 @@ func peopleListing(q offboard.PeopleQuery) *listing {
 const personColumns = `id, connection, external_id, user_name, display_name, given_name, family_name, address,
 	address_since, emails, manager, department, title, active, claims, removal, resource, version, created_at, modified_at`
 
-func scanPerson(rows *sql.Rows) (offboard.Person, error) {
+func scanPerson(rows *sql.Rows) (offboard.Person, error) { return scanPersonAnd(rows) }
+
+// scanPersonAnd scans personColumns, and what stands behind them into more.
+func scanPersonAnd(rows *sql.Rows, more ...any) (offboard.Person, error) {
 	var r db.Person
-	err := rows.Scan(&r.ID, &r.Connection, &r.ExternalID, &r.UserName, &r.DisplayName, &r.GivenName, &r.FamilyName, &r.Address,
+	err := rows.Scan(append([]any{
+		&r.ID, &r.Connection, &r.ExternalID, &r.UserName, &r.DisplayName, &r.GivenName, &r.FamilyName, &r.Address,
 		&r.AddressSince, &r.Emails, &r.Manager, &r.Department, &r.Title, &r.Active, &r.Claims, &r.Removal, &r.Resource,
-		&r.Version, &r.CreatedAt, &r.ModifiedAt)
+		&r.Version, &r.CreatedAt, &r.ModifiedAt,
+	}, more...)...)
 	if err != nil {
 		return offboard.Person{}, err
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,10 +133,10 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if batch != "" && o.State != offboard.StateNeedsAttention {
 		o.State, o.Waiting = offboard.StateHeld, offboard.WaitNothing
 	}
-	now := t.now.UnixMilli()
+	now, address := t.now.UnixMilli(), cmp.Or(o.Address, p.Address)
 	row := db.InsertCaseParams{
-		ID: newID(), PersonID: p.ID, Connection: p.Connection, Address: p.Address,
-		AddressKey: offboard.Fold(p.Address), Plan: string(o.Plan), Reason: string(o.Reason),
+		ID: newID(), PersonID: p.ID, Connection: p.Connection, Address: address,
+		AddressKey: offboard.Fold(address), Plan: string(o.Plan), Reason: string(o.Reason),
 		TriggerForm: o.Trigger, Ticket: o.Ticket, Policy: string(policy), State: string(o.State),
 		Waiting: string(o.Waiting), Note: o.Note, Batch: batch,
 		OpenedAt: now, NotBefore: millis(o.NotBefore), DueAt: millis(o.Due),

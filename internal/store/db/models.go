@@ -105,6 +105,56 @@ type Evidence struct {
 	At     int64
 }
 
+type Finding struct {
+	ID           string
+	Kind         string
+	Severity     string
+	Organization string
+	Object       string
+	Connection   string
+	Address      string
+	AddressKey   string
+	PersonID     string
+	CaseID       string
+	Reason       string
+	Body         string
+	Cause        string
+	Proposed     string
+	Data         string
+	FirstSeen    int64
+	LastSeen     int64
+	Sweep        int64
+	State        string
+	AckBy        string
+	AckWhy       string
+	AckUntil     int64
+	ResolvedAt   int64
+	Rounds       int64
+}
+
+type Member struct {
+	Organization string
+	AddressKey   string
+	Address      string
+	Name         string
+	NameKey      string
+	PlainKey     string
+	Role         string
+	Pending      bool
+	Sweep        int64
+	FirstSeen    int64
+	LastSeen     int64
+	GoneAt       int64
+}
+
+type MemberGroup struct {
+	Organization string
+	AddressKey   string
+	GroupID      string
+	GroupName    string
+	Sweep        int64
+}
+
 type Membership struct {
 	GroupID  string
 	PersonID string
@@ -244,6 +294,14 @@ type SeatClaim struct {
 	CaseID       string
 }
 
+type SeatEvent struct {
+	Organization string
+	AddressKey   string
+	At           int64
+	Action       string
+	Actor        string
+}
+
 type Setting struct {
 	Name  string
 	Value string
@@ -259,6 +317,23 @@ type Step struct {
 	Error      string
 	StartedAt  int64
 	FinishedAt int64
+}
+
+type Sweep struct {
+	Organization string
+	Number       int64
+	Running      bool
+	AskedAt      int64
+	AskedBy      string
+	StartedAt    int64
+	BeatAt       int64
+	FinishedAt   int64
+	TrustedAt    int64
+	Members      int64
+	Note         string
+	Failed       string
+	AuditUntil   int64
+	AdminsAt     int64
 }
 
 type Task struct {

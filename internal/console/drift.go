@@ -1,0 +1,333 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"offramp/internal/offboard"
+)
+
+// Differences is the record of how Amplitude differs from what is meant.
+type Differences interface {
+	Findings(ctx context.Context, f offboard.FindingFilter) ([]offboard.Finding, error)
+	Finding(ctx context.Context, id string) (offboard.Finding, error)
+	AcknowledgeFinding(ctx context.Context, id string, a offboard.Acknowledgement) (offboard.Finding, error)
+	LinkFinding(ctx context.Context, id, caseID string) error
+	Sweeps(ctx context.Context) ([]offboard.Sweep, error)
+	AskSweep(ctx context.Context, organization, by string) (offboard.Sweep, error)
+}
+
+// Finding is one difference.
+type Finding struct {
+	ID           string                `json:"id"`
+	Kind         offboard.FindingKind  `json:"kind"`
+	Severity     offboard.Severity     `json:"severity"`
+	Organization string                `json:"organization"`
+	Connection   string                `json:"connection,omitempty"`
+	Address      string                `json:"address,omitempty"`
+	Case         string                `json:"case,omitempty"`
+	Text         string                `json:"text"`
+	Cause        string                `json:"cause,omitempty"`
+	Proposed     string                `json:"proposed"`
+	Rounds       int                   `json:"rounds,omitempty"`
+	State        offboard.FindingState `json:"state"`
+	FirstSeen    time.Time             `json:"first_seen"`
+	LastSeen     time.Time             `json:"last_seen"`
+	AckBy        string                `json:"acknowledged_by,omitempty"`
+	AckWhy       string                `json:"acknowledged_because,omitempty"`
+	AckUntil     time.Time             `json:"acknowledged_until,omitzero"`
+	Resolved     time.Time             `json:"resolved,omitzero"`
+}
+
+func (c *Console) findingOf(f offboard.Finding) Finding {
+	state := f.State
+	if f.Open(c.opts.Now()) {
+		state = offboard.FindingOpen
+	}
+	return Finding{
+		ID: f.ID, Kind: f.Kind, Severity: f.Severity, Organization: f.Organization, Connection: f.Connection, Address: f.Address,
+		Case: f.CaseID, Text: f.Text, Cause: f.Cause, Proposed: f.Proposed, Rounds: f.Rounds, State: state, FirstSeen: f.FirstSeen,
+		LastSeen: f.LastSeen, AckBy: f.AckBy, AckWhy: f.AckWhy, AckUntil: f.AckUntil, Resolved: f.Resolved,
+	}
+}
+
+// Sweep is how the comparison of one organization stands.
+type Sweep struct {
+	Organization string    `json:"organization"`
+	Number       int64     `json:"number"` // grows with each one
+	Running      bool      `json:"running"`
+	Asked        time.Time `json:"asked,omitzero"` // by an operator, and not begun since
+	Started      time.Time `json:"started,omitzero"`
+	Finished     time.Time `json:"finished,omitzero"`
+	Trusted      time.Time `json:"trusted,omitzero"` // when the last one ended that can be trusted
+	Members      int       `json:"members"`
+	Note         string    `json:"note,omitempty"`   // what was not looked at
+	Failed       string    `json:"failed,omitempty"` // why the last one is not trusted
+}
+
+// FindingList is a page of findings, newest first, and how fresh they are.
+type FindingList struct {
+	Findings []Finding `json:"findings"`
+	Sweeps   []Sweep   `json:"sweeps"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// SweepList is how the comparison of some organizations stands.
+type SweepList struct {
+	Sweeps []Sweep `json:"sweeps"`
+}
+
+// SweepRequest asks for a comparison now.
+type SweepRequest struct {
+	Organization string `json:"organization,omitempty"` // empty: all
+}
+
+// FixRequest asks for cases that would end findings.
+type FixRequest struct {
+	Findings []string `json:"findings,omitempty"` // ids; none: every leaver who is still there or back
+	Apply    bool     `json:"apply,omitempty"`    // open the cases; else only tell
+	Again    bool     `json:"again,omitempty"`    // also where the leaver came back too often
+	Because  string   `json:"because,omitempty"`
+}
+
+// Fixed is what is done, or would be, about one finding.
+type Fixed struct {
+	Finding string `json:"finding"`
+	Address string `json:"address"`
+	Does    string `json:"does,omitempty"`
+	Refused string `json:"refused,omitempty"` // why nothing is done
+	Case    string `json:"case,omitempty"`    // the one that was opened
+}
+
+// FixResult is what came of a FixRequest.
+type FixResult struct {
+	Applied bool    `json:"applied"`
+	Fixed   []Fixed `json:"fixed"`
+}
+
+// AcknowledgeRequest puts a finding aside.
+type AcknowledgeRequest struct {
+	Because string    `json:"because"`
+	Until   time.Time `json:"until"`
+}
+
+func (c *Console) sweeps(ctx context.Context, organization string) ([]Sweep, error) {
+	all, err := c.opts.Store.Sweeps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []Sweep{}
+	for _, name := range c.opts.Organizations {
+		if organization != "" && organization != name {
+			continue
+		}
+		w := offboard.Sweep{Organization: name}
+		if i := slices.IndexFunc(all, func(s offboard.Sweep) bool { return s.Organization == name }); i >= 0 {
+			w = all[i]
+		}
+		out = append(out, Sweep{
+			Organization: w.Organization, Number: w.Number, Running: w.Running, Asked: w.Asked, Started: w.Started, Finished: w.Finished,
+			Trusted: w.Trusted, Members: w.Members, Note: w.Note, Failed: w.Failed,
+		})
+	}
+	return out, nil
+}
+
+func (c *Console) listFindings(r *http.Request, _ Operator) (int, any, error) {
+	q, err := query(r, "kind", "organization", "all", "before", "limit")
+	if err != nil {
+		return 0, nil, err
+	}
+	f := offboard.FindingFilter{Organization: q.Get("organization"), Before: q.Get("before"), All: q.Get("all") == "true"}
+	if _, err := oneOf("all", q.Get("all"), []string{"true", "false"}); err != nil {
+		return 0, nil, err
+	}
+	if f.Kind, err = oneOf("kind", q.Get("kind"), offboard.FindingKinds()); err != nil {
+		return 0, nil, err
+	}
+	if f.Most, err = most(q); err != nil {
+		return 0, nil, err
+	}
+	found, err := c.opts.Store.Findings(r.Context(), f)
+	if err != nil {
+		return 0, nil, err
+	}
+	out := FindingList{Findings: []Finding{}}
+	for _, one := range found {
+		out.Findings = append(out.Findings, c.findingOf(one))
+	}
+	if len(found) == f.Most {
+		out.Next = found[len(found)-1].ID
+	}
+	out.Sweeps, err = c.sweeps(r.Context(), f.Organization)
+	return http.StatusOK, out, err
+}
+
+func (c *Console) showFinding(r *http.Request, _ Operator) (int, any, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	f, err := c.opts.Store.Finding(r.Context(), id)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, c.findingOf(f), nil
+}
+
+func (c *Console) askSweep(r *http.Request, by Operator) (int, any, error) {
+	in, err := decode[SweepRequest](r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if in.Organization != "" && !slices.Contains(c.opts.Organizations, in.Organization) {
+		return 0, nil, bad(http.StatusUnprocessableEntity, "the organization has to be one of %q", c.opts.Organizations)
+	}
+	for _, name := range c.opts.Organizations {
+		if in.Organization != "" && in.Organization != name {
+			continue
+		}
+		if _, err := c.opts.Store.AskSweep(r.Context(), name, by.Name); err != nil {
+			return 0, nil, err
+		}
+	}
+	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "drift run"))
+	out := SweepList{}
+	out.Sweeps, err = c.sweeps(r.Context(), in.Organization)
+	return http.StatusAccepted, out, err
+}
+
+func (c *Console) acknowledge(r *http.Request, by Operator) (int, any, error) {
+	in, err := decode[AcknowledgeRequest](r)
+	if err == nil {
+		err = tidy(&in.Because)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	id, err := pathID(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	f, err := c.opts.Store.AcknowledgeFinding(r.Context(), id, offboard.Acknowledgement{By: by.Name, Because: in.Because, Until: in.Until})
+	if err != nil {
+		return 0, nil, err
+	}
+	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "acknowledge"), zap.String("finding", id))
+	return http.StatusOK, c.findingOf(f), nil
+}
+
+// opener opens a case for a finding, or only says so.
+type opener interface {
+	open(ctx context.Context, f offboard.Finding) (caseID string, err error)
+}
+
+// noting writes down what it was asked for.
+type noting struct{}
+
+func (noting) open(context.Context, offboard.Finding) (string, error) { return "", nil }
+
+// opening opens cases in an operator's name.
+type opening struct {
+	*Console
+	fix offboard.Fix
+}
+
+func (o opening) open(ctx context.Context, f offboard.Finding) (string, error) {
+	person := f.PersonID
+	if person == "" {
+		p, err := o.opts.Store.AdoptPerson(ctx, f.Connection, f.Address)
+		if _, taken := errors.AsType[*offboard.TakenError](err); taken {
+			return "", &offboard.RefusedError{Because: "an identity provider knows the address by now; compare again: offramp drift run"}
+		}
+		if err != nil {
+			return "", err
+		}
+		person = p.ID
+	}
+	id, err := o.opts.Store.Reconsider(ctx, person, func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
+		return offboard.Reopen(p, prior, f, o.fix, o.opts.Rules(p.Connection), o.opts.Now())
+	})
+	if err != nil {
+		return "", err
+	}
+	o.opts.Log.Info("operator", zap.String("operator", o.fix.By), zap.String("decision", "drift fix"), zap.String("case", id), zap.String("finding", f.ID))
+	return id, o.opts.Store.LinkFinding(ctx, f.ID, id)
+}
+
+func (c *Console) fixFindings(r *http.Request, by Operator) (int, any, error) {
+	in, err := decode[FixRequest](r)
+	if err == nil {
+		err = tidy(&in.Because)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	findings, err := c.toFix(r.Context(), in.Findings)
+	if err != nil {
+		return 0, nil, err
+	}
+	fix := offboard.Fix{By: by.Name, Because: in.Because, Named: len(in.Findings) > 0, Alone: len(in.Findings) == 1, Again: in.Again}
+	var through opener = noting{}
+	if in.Apply {
+		through = opening{Console: c, fix: fix}
+	}
+	out := FixResult{Applied: in.Apply, Fixed: []Fixed{}}
+	for _, f := range findings {
+		one := Fixed{Finding: f.ID, Address: f.Address}
+		err := offboard.Fixable(f, fix)
+		if err == nil {
+			one.Case, err = through.open(r.Context(), f)
+		}
+		if no, ok := errors.AsType[*offboard.RefusedError](err); ok {
+			one.Refused = no.Because
+		} else if err != nil {
+			return 0, nil, err
+		} else {
+			one.Does = fmt.Sprintf("open a case for exactly %s through connection %s, reason %s", f.Address, f.Connection, f.Reason)
+		}
+		out.Fixed = append(out.Fixed, one)
+	}
+	return http.StatusOK, out, nil
+}
+
+// toFix reads the named findings, or every leaver who is still there or back.
+func (c *Console) toFix(ctx context.Context, ids []string) (out []offboard.Finding, err error) {
+	if len(ids) > 1000 {
+		return nil, bad(http.StatusUnprocessableEntity, "name up to 1000 findings at once")
+	}
+	for _, id := range ids {
+		f, err := c.opts.Store.Finding(ctx, id)
+		if errors.Is(err, offboard.ErrNotFound) {
+			return nil, bad(http.StatusNotFound, "there is no finding %.100q", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	if len(ids) > 0 {
+		return out, nil
+	}
+	for _, kind := range []offboard.FindingKind{offboard.LeaverStillThere, offboard.LeaverBack} {
+		f := offboard.FindingFilter{Kind: kind, Most: 1000}
+		for {
+			page, err := c.opts.Store.Findings(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, page...)
+			if len(page) < f.Most {
+				break
+			}
+			f.Before = page[len(page)-1].ID
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,266 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// run is one sweep of one organization.
+type run struct {
+	*Sweeper
+	org    Organization
+	client *amplitude.Client
+	sweep  offboard.Sweep
+	notes  []string // what was not checked, and why
+}
+
+// distrust is why a member list is not believed: nothing follows from it.
+type distrust struct{ because string }
+
+func (e *distrust) Error() string { return e.because }
+
+// all reads, compares, and ends the sweep.
+func (r *run) all(ctx context.Context) error {
+	members, err := r.seats(ctx)
+	if err == nil {
+		err = r.plausible(ctx, members)
+	}
+	if err != nil {
+		return r.fail(ctx, err)
+	}
+	if err := r.opts.Store.TrustSweep(ctx, r.sweep); err != nil {
+		return err
+	}
+	r.sweep.Members = members
+	checked, err := r.rest(ctx)
+	if err != nil {
+		return err
+	}
+	r.sweep.Note, r.sweep.Failed = strings.Join(r.notes, "; "), ""
+	if err := r.opts.Store.EndSweep(ctx, r.sweep, checked); err != nil {
+		return err
+	}
+	r.log.Info("compared with Amplitude", zap.String("organization", r.org.Name), zap.Int("members", members),
+		zap.Duration("took", r.now().Sub(r.sweep.Started)))
+	return nil
+}
+
+// rest reads what is not the member list, compares, and tells which kinds of
+// findings could be looked for.
+func (r *run) rest(ctx context.Context) ([]offboard.FindingKind, error) {
+	checked := []offboard.FindingKind{
+		offboard.LeaverStillThere, offboard.LeaverBack, offboard.RemovedByAnother, offboard.RemovedByHand, offboard.ListUntrusted,
+		offboard.UnknownToIdP, offboard.SecondSeat, offboard.CreatedInactive, offboard.PendingInvitation,
+	}
+	for _, part := range []struct {
+		kinds []offboard.FindingKind
+		do    func(context.Context) (ok bool, err error)
+	}{
+		{nil, r.groups},
+		{[]offboard.FindingKind{offboard.AdminOutsideGroups}, r.admins},
+		{[]offboard.FindingKind{offboard.LoginAfterRemoval}, r.audit},
+		{nil, r.compare},
+		{[]offboard.FindingKind{offboard.EntitledButNoMember}, r.absent},
+		{[]offboard.FindingKind{offboard.DeadOwner}, r.owners},
+	} {
+		ok, err := part.do(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			checked = append(checked, part.kinds...)
+		}
+	}
+	return checked, nil
+}
+
+// fail ends a sweep that led to nothing: no absence follows from it, no finding
+// is resolved, and that it happened is a finding itself.
+func (r *run) fail(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, offboard.ErrFenced) || errors.Is(err, offboard.ErrUnavailable) {
+		return err
+	}
+	_, lie := errors.AsType[*distrust](err)
+	_, api := errors.AsType[*amplitude.Error](err)
+	if !lie && !api && !errors.Is(err, amplitude.ErrShortList) && !errors.Is(err, amplitude.ErrListMoved) {
+		return err // the record
+	}
+	r.sweep.Failed = err.Error()
+	r.log.Warn("the member list is not trusted: nothing follows from it", zap.String("organization", r.org.Name), zap.Error(err))
+	found := offboard.Finding{
+		Kind: offboard.ListUntrusted, Severity: offboard.ListUntrusted.Severity(), Object: "members",
+		Text:     "the member list of " + r.org.Name + " cannot be trusted: " + err.Error() + "; what the sweep before it found stands",
+		Proposed: "check the SCIM key and the endpoint with offramp doctor; the list is read again within half an hour",
+	}
+	if err := r.opts.Store.SaveFindings(ctx, r.sweep, found); err != nil {
+		return err
+	}
+	return r.opts.Store.EndSweep(ctx, r.sweep, nil)
+}
+
+// seats reads the member list, one request for each hundred, into the record.
+func (r *run) seats(ctx context.Context) (int, error) {
+	census := r.client.Census()
+	for done := false; !done; {
+		var page []amplitude.Member
+		err := r.patiently(ctx, func(ctx context.Context) (err error) {
+			page, done, err = census.Next(ctx)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		seats := make([]offboard.Seat, 0, len(page))
+		for _, m := range page {
+			seats = append(seats, seatOf(m))
+		}
+		if err := r.opts.Store.SeeSeats(ctx, r.sweep, seats); err != nil {
+			return 0, err
+		}
+	}
+	if census.Seen() == 0 {
+		return 0, &distrust{because: "the list is empty, and Offramp's own key belongs to somebody"}
+	}
+	return census.Seen(), nil
+}
+
+func seatOf(m amplitude.Member) offboard.Seat {
+	return offboard.Seat{Address: m.Email, Name: strings.TrimSpace(m.GivenName + " " + m.FamilyName), Pending: m.Pending()}
+}
+
+// slack is how many seats may be gone without a case of ours before some of
+// them are asked for directly.
+func slack(before int) int { return max(5, before/50) }
+
+const probes = 5
+
+// plausible asks directly for members that the list did not hold: for each one
+// whose absence would resolve a finding, and for some where many are missing.
+// It is a distrust where a list is a lie.
+func (r *run) plausible(ctx context.Context, members int) error {
+	before, gone, ours, err := r.opts.Store.Absences(ctx, r.sweep)
+	if err != nil {
+		return err
+	}
+	var ask []offboard.Seat
+	odd := gone-ours > slack(before)
+	if odd {
+		missing, err := r.opts.Store.Missing(ctx, r.sweep, false, "", 100)
+		if err != nil {
+			return err
+		}
+		for i := range min(probes, len(missing)) {
+			ask = append(ask, missing[i*len(missing)/probes])
+		}
+		for _, seat := range ask {
+			there, err := r.there(ctx, seat)
+			if err != nil {
+				return err
+			}
+			if there {
+				return &distrust{because: fmt.Sprintf("the list holds %d of the %d members that were there before, "+
+					"and members that it does not hold answer when they are asked for directly", members, before)}
+			}
+		}
+	}
+	controlled := false
+	for after := ""; ; {
+		suspects, err := r.opts.Store.Missing(ctx, r.sweep, true, after, 100)
+		if err != nil {
+			return err
+		}
+		for _, seat := range suspects {
+			after = offboard.Fold(seat.Address)
+			there, err := r.there(ctx, seat)
+			if err != nil {
+				return err
+			}
+			if there { // the list did not show them, and they are there
+				if err := r.opts.Store.SeeSeats(ctx, r.sweep, []offboard.Seat{seat}); err != nil {
+					return err
+				}
+			}
+			controlled = true
+		}
+		if len(suspects) < 100 {
+			break
+		}
+	}
+	if len(ask) > 0 || controlled {
+		return r.control(ctx)
+	}
+	return nil
+}
+
+// there asks for one member directly.
+func (r *run) there(ctx context.Context, seat offboard.Seat) (there bool, err error) {
+	err = r.patiently(ctx, func(ctx context.Context) error {
+		_, err := r.client.Member(ctx, seat.Address)
+		if e, ok := errors.AsType[*amplitude.Error](err); ok && e.NotFound() {
+			there = false
+			return nil
+		}
+		there = err == nil
+		return err
+	})
+	return there, err
+}
+
+// control is the positive control of absences: a member that the list did hold
+// answers directly. Three are asked, since one may just have been removed.
+func (r *run) control(ctx context.Context) error {
+	known, err := r.opts.Store.Seen(ctx, r.sweep, 3)
+	if err != nil {
+		return err
+	}
+	for _, seat := range known {
+		there, err := r.there(ctx, seat)
+		if err != nil || there {
+			return err
+		}
+	}
+	return &distrust{because: "members that the list holds are not found when they are asked for directly, so that an absence proves nothing"}
+}
+
+// tries is how often in a row one request may fail for a while.
+const tries = 8
+
+// patiently repeats what the budget, or Amplitude for a while, refuses. The
+// sweep goes on where it stood.
+func (r *run) patiently(ctx context.Context, do func(context.Context) error) error {
+	pause := 5 * time.Second
+	for failed := 0; ; {
+		err := do(ctx)
+		wait := time.Duration(0)
+		if budget, ok := errors.AsType[*amplitude.BudgetError](err); ok {
+			wait = max(budget.Wait, time.Second)
+		} else if e, ok := errors.AsType[*amplitude.Error](err); ok && e.Temporary() && failed < tries {
+			failed++
+			wait = max(e.RetryAfter, pause)
+			pause = min(2*pause, 5*time.Minute)
+		} else {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		for wait > 0 {
+			nap := min(wait, time.Minute)
+			if err := r.opts.Sleep(ctx, nap); err != nil {
+				return err
+			}
+			if err := r.opts.Store.BeatSweep(ctx, r.sweep); err != nil {
+				return err
+			}
+			wait -= nap
+		}
+	}
+}

@@ -1,0 +1,170 @@
+-- name: SweepOf :one
+select * from sweep where organization = @organization;
+
+-- name: Sweeps :many
+select * from sweep order by organization;
+
+-- LockSweep makes the row where there is none, and keeps others away.
+-- name: LockSweep :one
+insert into sweep (organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members,
+    note, failed, audit_until, admins_at)
+values (@organization, 0, false, 0, '', 0, 0, 0, 0, 0, '', '', 0, 0)
+on conflict (organization) do update set organization = excluded.organization
+returning *;
+
+-- name: SaveSweep :exec
+update sweep set number = @number, running = @running, asked_at = @asked_at, asked_by = @asked_by, started_at = @started_at,
+    beat_at = @beat_at, finished_at = @finished_at, trusted_at = @trusted_at, members = @members, note = @note, failed = @failed,
+    audit_until = @audit_until, admins_at = @admins_at
+where organization = @organization;
+
+-- name: BeatSweep :execrows
+update sweep set beat_at = @beat_at where organization = @organization and number = @number and running;
+
+-- name: SeeSeat :exec
+insert into member (organization, address_key, address, name, name_key, plain_key, role, pending, sweep, first_seen, last_seen, gone_at)
+values (@organization, @address_key, @address, @name, @name_key, @plain_key, '', @pending, @sweep, @at, @at, 0)
+on conflict (organization, address_key) do update set
+    address = excluded.address, name = excluded.name, name_key = excluded.name_key, pending = excluded.pending,
+    role = case when member.gone_at > 0 then '' else member.role end,
+    first_seen = case when member.gone_at > 0 then excluded.first_seen else member.first_seen end,
+    sweep = excluded.sweep, last_seen = excluded.last_seen, gone_at = 0;
+
+-- name: SeeSeatGroup :exec
+insert into member_group (organization, address_key, group_id, group_name, sweep)
+values (@organization, @address_key, @group_id, @group_name, @sweep)
+on conflict (organization, address_key, group_id) do update set group_name = excluded.group_name, sweep = excluded.sweep;
+
+-- name: ForgetSeatGroups :exec
+delete from member_group where organization = @organization and sweep < @sweep;
+
+-- name: ForgetRoles :exec
+update member set role = '' where organization = @organization and role <> '';
+
+-- name: SetRole :exec
+update member set role = @role where organization = @organization and address_key = @address_key;
+
+-- name: SeatOf :one
+select * from member where organization = @organization and address_key = @address_key;
+
+-- name: SeatsAfter :many
+select * from member where organization = @organization and address_key > @after and gone_at = 0
+order by address_key limit @most;
+
+-- name: SeatsSwept :many
+select * from member where organization = @organization and sweep = @sweep and address_key > @after and gone_at = 0
+order by address_key limit @most;
+
+-- name: CountSeats :one
+select count(*) from member where organization = @organization and gone_at = 0;
+
+-- name: CountMissing :one
+select count(*) from member where organization = @organization and sweep < @sweep and gone_at = 0;
+
+-- CountExplained counts the missing that a case removed since they were seen.
+-- name: CountExplained :one
+select count(*) from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
+    and exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen);
+
+-- name: MissingSeats :many
+select m.* from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
+    and m.address_key > @after
+    and not exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen)
+order by m.address_key limit @most;
+
+-- MissingSuspects lists the missing whose absence would resolve a finding, but
+-- for those whom a case removed and proved gone.
+-- name: MissingSuspects :many
+select m.* from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
+    and m.address_key > @after
+    and exists (select 1 from finding f where f.organization = m.organization and f.address_key = m.address_key and f.state <> 'resolved')
+    and not exists (select 1 from cases c where c.address_key = m.address_key and c.verified_at > 0 and c.removed_at >= m.last_seen)
+order by m.address_key limit @most;
+
+-- name: MarkGone :exec
+update member set gone_at = @gone_at, role = '' where organization = @organization and sweep < @sweep and gone_at = 0;
+
+-- name: GroupsOfSeat :many
+select * from member_group where organization = @organization and address_key = @address_key order by group_name, group_id;
+
+-- name: InsertSeatEvent :exec
+insert into seat_event (organization, address_key, at, action, actor)
+values (@organization, @address_key, @at, @action, @actor)
+on conflict (organization, address_key, at, action) do nothing;
+
+-- Watched tells whether the audit log's entries about an address are kept.
+-- name: Watched :one
+select cast(
+    (select count(*) from (select 1 from cases c where c.address_key = @address_key and c.closed_at = 0 limit 1) l)
+    + (select count(*) from (select 1 from cases d where d.address_key = @address_key and d.closed_at > @since limit 1) e)
+    + (select count(*) from member m where m.organization = @organization and m.address_key = @address_key and m.first_seen >= @new_since)
+as bigint);
+
+-- name: ForgetSeatEvents :exec
+delete from seat_event where at < @until;
+
+-- name: KeepFinding :exec
+update finding set sweep = @sweep where organization = @organization and address_key = @address_key and state <> 'resolved';
+
+-- name: SaveFinding :exec
+insert into finding (
+    id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause,
+    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds
+) values (
+    @id, @kind, @severity, @organization, @object, @connection, @address, @address_key, @person_id, @case_id, @reason, @body, @cause,
+    @proposed, @data, @now, @now, @sweep, 'open', '', '', 0, 0, @rounds
+) on conflict (kind, organization, object) do update set
+    severity = excluded.severity, connection = excluded.connection, address = excluded.address, address_key = excluded.address_key,
+    person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
+    proposed = excluded.proposed, data = excluded.data, last_seen = excluded.last_seen, sweep = excluded.sweep,
+    first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
+    state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
+        then finding.state else 'open' end,
+    resolved_at = 0, rounds = excluded.rounds;
+
+-- name: FindingsOver :many
+select id, kind from finding where organization = @organization and sweep < @sweep and state <> 'resolved';
+
+-- name: ResolveFinding :exec
+update finding set state = 'resolved', resolved_at = @resolved_at where id = @id;
+
+-- name: LockFinding :one
+update finding set rounds = rounds where id = @id returning *;
+
+-- name: FindingByID :one
+select * from finding where id = @id;
+
+-- name: FindingsBefore :many
+select * from finding where id < @before
+    and (cast(@kind as text) = '' or kind = @kind)
+    and (cast(@organization as text) = '' or organization = @organization)
+    and (cast(@everything as boolean) or state = 'open' or (state = 'acknowledged' and ack_until <= @now))
+order by id desc limit @most;
+
+-- name: AcknowledgeFinding :exec
+update finding set state = 'acknowledged', ack_by = @ack_by, ack_why = @ack_why, ack_until = @ack_until where id = @id;
+
+-- name: LinkFinding :exec
+update finding set case_id = @case_id where id = @id;
+
+-- name: CountFindings :many
+select kind, severity, count(*) as number from finding
+where state = 'open' or (state = 'acknowledged' and ack_until <= @now)
+group by kind, severity;
+
+-- name: DeadOwners :many
+select o.owner_key, count(*) as number from owned_asset o
+where o.organization = @organization and not o.free_text and o.owner_key like '%@%' and o.owner_key > @after
+    and not exists (select 1 from member m where m.organization = o.organization and m.address_key = o.owner_key and m.gone_at = 0)
+group by o.owner_key order by o.owner_key limit @most;
+
+-- name: SomeAssets :many
+select kind, project, remote_id, name from owned_asset
+where organization = @organization and owner_key = @owner_key and not free_text
+order by project, kind, remote_id limit @most;
+
+-- name: CountLists :one
+select count(*) from owned_list where organization = @organization;
+
+-- name: RecentCases :many
+select * from cases where id > @after and (closed_at = 0 or closed_at > @since) order by id limit @most;
