@@ -127,7 +127,7 @@ func (d *DeploymentKey) Rotate(ctx context.Context, r Rotation) (Receipt, error)
 		return Receipt{}, fmt.Errorf("%s: publish the new key: %w", deploymentKey, err)
 	}
 	return Receipt{
-		State: StateDone, By: deploymentKey, At: d.now().UTC(), Reference: next.ID, Already: already && moved == 0, Proof: ProofReadBack,
+		State: StateDone, By: deploymentKey, At: d.now().UTC(), Reference: next.ID, Replacement: next.ID, Already: already && moved == 0, Proof: ProofReadBack,
 		Detail: "deployment " + next.Label + " carries the new key, is on " + count(attached, "flag or experiment", "flags and experiments") +
 			" and its key was published; the old key still works",
 	}, nil
@@ -149,6 +149,9 @@ func (d *DeploymentKey) Retire(ctx context.Context, r Rotation) (Receipt, error)
 	pair, err := d.find(ctx, opRetire, r)
 	if err != nil {
 		return Receipt{}, err
+	}
+	if len(pair.new) == 0 && pair.later != nil {
+		pair.new = []Deployment{*pair.later}
 	}
 	if len(pair.new) == 0 {
 		return Receipt{}, d.refuse(opRetire, "no living replacement of this rotation is seen; the old key was left alone")
@@ -172,6 +175,9 @@ func (d *DeploymentKey) Retire(ctx context.Context, r Rotation) (Receipt, error)
 	after, err := d.find(ctx, opRetire, r)
 	if err != nil {
 		return Receipt{}, err
+	}
+	if len(after.new) == 0 && after.later != nil {
+		after.new = []Deployment{*after.later}
 	}
 	if !after.old.Archived || len(after.new) != 1 {
 		return Receipt{}, &Error{
@@ -209,9 +215,13 @@ func (d *DeploymentKey) begin(ctx context.Context, op string, r Rotation) (done 
 
 // pair is the old deployment and the living ones that this rotation made: none before, one after, more only where an
 // answer of Amplitude was lost. The first is the replacement.
+//
+// later is the newest living replacement that another rotation made after it, nil where there is none: the one of this
+// rotation may have been replaced in its turn before the old key was ended.
 type pair struct {
-	old Deployment
-	new []Deployment
+	old   Deployment
+	new   []Deployment
+	later *Deployment
 }
 
 func (d *DeploymentKey) find(ctx context.Context, op string, r Rotation) (pair, error) {
@@ -229,6 +239,10 @@ func (d *DeploymentKey) find(ctx context.Context, op string, r Rotation) (pair, 
 	for _, dep := range all {
 		if dep.Label == label && dep.ID != p.old.ID && !dep.Archived {
 			p.new = append(p.new, dep)
+		}
+		newer := rotatedSuffix.MatchString(dep.Label) && compareIDs(dep.ID, p.old.ID) > 0 && (p.later == nil || compareIDs(dep.ID, p.later.ID) > 0)
+		if newer && !dep.Archived && baseLabel(dep.Label) == baseLabel(p.old.Label) {
+			p.later = &dep
 		}
 	}
 	slices.SortFunc(p.new, func(a, b Deployment) int { return compareIDs(a.ID, b.ID) })
@@ -357,12 +371,18 @@ var (
 // RotatedLabel is the label of the deployment that takes old's place in r: old's label without the ending of an earlier
 // rotation, the day of opening (UTC), and eight digits from r.Key, so that two rotations of one day differ.
 func RotatedLabel(old string, r Rotation) string {
-	base := notInLabel.ReplaceAllString(rotatedSuffix.ReplaceAllString(old, ""), "-")
+	base := baseLabel(old)
+	sum := sha256.Sum256([]byte(r.Key))
+	return base + "-r" + r.Opened.UTC().Format("20060102") + "-" + hex.EncodeToString(sum[:4])
+}
+
+// baseLabel is what the labels of a deployment and of its replacements share.
+func baseLabel(label string) string {
+	base := notInLabel.ReplaceAllString(rotatedSuffix.ReplaceAllString(label, ""), "-")
 	if len(base) > 80 {
 		base = base[:80]
 	}
-	sum := sha256.Sum256([]byte(r.Key))
-	return base + "-r" + r.Opened.UTC().Format("20060102") + "-" + hex.EncodeToString(sum[:4])
+	return base
 }
 
 // compareIDs orders ids by age: Amplitude counts up.

@@ -120,30 +120,7 @@ func (m *Manual) Rotate(ctx context.Context, r Rotation) (Receipt, error) {
 	c := r.Credential
 	name := credentialWord(c.Kind) + " " + fmt.Sprintf("%q", line(c.Label())) + inProject(c.Project)
 	t := Task{Title: "Replace the " + name, Link: m.credentialLink(c), Items: []string{line(c.Label())}, Due: r.Due}
-	const publish = " Put the new value where its users read it, tell them, and leave the old one alone: retiring it is a task of its own."
-	switch c.Kind {
-	case CredentialAPIKey, CredentialSecretKey:
-		t.Instruction = "In Settings → Organization settings → Projects open the project's keys and generate a new one beside the " + name + "." + publish
-	case CredentialManagementKey:
-		t.Instruction = "In Experiment → Management API create a key with the same projects as the " + name + "." + publish
-	case CredentialSCIMKey:
-		t.Instruction = "There is one SCIM key, and the old one dies at the moment a new one is made: have the identity provider's administrator and this bridge's operator ready, " +
-			"then choose Regenerate SCIM Key in Settings → Organization settings → Access and SSO → Provisioning Settings, and enter the new key in both at once."
-	case CredentialOrgKey:
-		t.Instruction = "Ask Amplitude Support for a new organization key and secret in place of the " + name + "." + publish
-	case CredentialDataToken:
-		t.Instruction = "In Data → Settings → API Tokens make a token as a person or service that stays, in place of the " + name + "." + publish
-	case CredentialServiceAccount:
-		t.Instruction = "Open the service account of the " + name + " in the organization's settings and rotate its secret." + publish
-	case CredentialDeploymentKey:
-		t.Instruction = "In Experiment → Deployments create a deployment beside the " + name + " and put it on every flag and experiment that has the old one." + publish
-	case CredentialDestination:
-		t.Instruction = "Make a new credential at the partner, enter it in Data → Destinations for the " + name + ", and see that the next delivery succeeds." + publish
-	case CredentialWarehouse, CredentialIntegration:
-		t.Instruction = "Make a new credential at the other side of the " + name + ", enter it in Amplitude, and see that the next run succeeds." + publish
-	default:
-		t.Instruction = "Make a replacement for the " + name + "." + publish
-	}
+	t.Instruction = howToReplace(c, name) + ours(r, "put the new value into its configuration and restart it, before the old one is ended") + own(r.How)
 	return m.receipt(t), nil
 }
 
@@ -155,11 +132,24 @@ func (m *Manual) Retire(ctx context.Context, r Rotation) (Receipt, error) {
 	c := r.Credential
 	name := credentialWord(c.Kind) + " " + fmt.Sprintf("%q", line(c.Label())) + inProject(c.Project)
 	t := Task{Title: "End the old " + name, Link: m.credentialLink(c), Items: []string{line(c.Label())}, Due: r.Due}
-	t.Instruction = "See that nobody uses the old " + name + " any more, then revoke or delete it on the linked page; it cannot be brought back."
-	if c.Kind == CredentialAPIKey {
-		t.Instruction += " A revoked API key may still be taken for up to six hours."
-	}
+	t.Instruction = howToEnd(c, name) + ours(r, "end the old one only after it was restarted with the new value") + own(r.How)
 	return m.receipt(t), nil
+}
+
+// ours is a warning about a credential that this process uses itself.
+func ours(r Rotation, what string) string {
+	if !r.Own {
+		return ""
+	}
+	return " This bridge uses it itself: " + what + "."
+}
+
+// own is what the credential's keeper wrote.
+func own(how string) string {
+	if how = clean(how, maxDetail); how == "" {
+		return ""
+	}
+	return " Its keeper says: " + how
 }
 
 func (m *Manual) receipt(t Task) Receipt {
@@ -233,20 +223,6 @@ func inProject(project string) string {
 }
 
 func kindWord(k AssetKind) string { return strings.ReplaceAll(line(string(k)), "_", " ") }
-
-func credentialWord(k CredentialKind) string {
-	switch k {
-	case CredentialAPIKey:
-		return "API key"
-	case CredentialSCIMKey:
-		return "SCIM key"
-	case CredentialOrgKey:
-		return "organization key"
-	case CredentialDeploymentKey, CredentialSecretKey, CredentialManagementKey, CredentialDataToken, CredentialServiceAccount,
-		CredentialDestination, CredentialWarehouse, CredentialIntegration:
-	}
-	return strings.ReplaceAll(line(string(k)), "_", " ")
-}
 
 // line is text from outside on one line of bounded length.
 func line(s string) string { return clean(s, maxReference) }

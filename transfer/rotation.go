@@ -7,33 +7,6 @@ import (
 	"time"
 )
 
-// CredentialKind says what is replaced. Like AssetKind it is open: hooks may be configured for other kinds.
-type CredentialKind string
-
-// The credentials of Amplitude, and those around it that leavers know.
-const (
-	CredentialDeploymentKey  CredentialKind = "deployment_key"
-	CredentialAPIKey         CredentialKind = "api_key"
-	CredentialSecretKey      CredentialKind = "secret_key"
-	CredentialManagementKey  CredentialKind = "management_key"
-	CredentialSCIMKey        CredentialKind = "scim_key"
-	CredentialOrgKey         CredentialKind = "org_key"
-	CredentialDataToken      CredentialKind = "data_token"
-	CredentialServiceAccount CredentialKind = "service_account"
-	CredentialDestination    CredentialKind = "destination"
-	CredentialWarehouse      CredentialKind = "warehouse"
-	CredentialIntegration    CredentialKind = "integration"
-)
-
-// CredentialKinds lists every kind named above.
-func CredentialKinds() []CredentialKind {
-	return []CredentialKind{
-		CredentialDeploymentKey, CredentialAPIKey, CredentialSecretKey, CredentialManagementKey, CredentialSCIMKey,
-		CredentialOrgKey, CredentialDataToken, CredentialServiceAccount, CredentialDestination, CredentialWarehouse,
-		CredentialIntegration,
-	}
-}
-
 // Credential names a credential; it never holds its value.
 type Credential struct {
 	Kind         CredentialKind `json:"kind"`
@@ -41,6 +14,7 @@ type Credential struct {
 	Name         string         `json:"name,omitempty"` // for people; empty: ID is shown
 	Project      string         `json:"project,omitempty"`
 	Organization string         `json:"organization,omitempty"`
+	Field        string         `json:"field,omitempty"` // of a destination: which of its settings holds the credential
 }
 
 // Label is what a person is shown: the name, else the id.
@@ -60,6 +34,8 @@ type Rotation struct {
 	Opened     time.Time  `json:"opened"`               // required; does not change between attempts
 	RetireFrom time.Time  `json:"retire_from,omitzero"` // when the old one may go; zero: not known yet
 	Due        time.Time  `json:"due,omitzero"`         // zero: no deadline
+	How        string     `json:"-"`                    // what its keeper wrote about replacing it, for the task of a person
+	Own        bool       `json:"-"`                    // this process uses the credential itself; a person has to be told
 	Attempt    int        `json:"-"`                    // as Handover.Attempt
 }
 

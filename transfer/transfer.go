@@ -187,8 +187,11 @@ type Receipt struct {
 	Reference string    `json:"reference,omitempty"` // the hook's own record, such as a ticket or the new deployment's id
 	Detail    string    `json:"detail,omitempty"`    // one sentence for the timeline
 	Already   bool      `json:"already,omitempty"`   // nothing had to be changed by this call
-	Proof     Proof     `json:"proof,omitempty"`
-	Task      *Task     `json:"task,omitempty"` // only with StateNeedsPerson
+
+	// Replacement is the id of a credential's replacement, where it has one of its own: the next rotation begins there.
+	Replacement string `json:"replacement,omitempty"`
+	Proof       Proof  `json:"proof,omitempty"`
+	Task        *Task  `json:"task,omitempty"` // only with StateNeedsPerson
 }
 
 // Task is something that a person does in Amplitude and then attests.

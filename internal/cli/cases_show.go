@@ -84,6 +84,20 @@ func (o *operate) showCase(f console.CaseFile) error {
 		return err
 	}
 	rows = nil
+	for _, r := range f.Rotations {
+		known := r.How
+		switch {
+		case r.Proof != "":
+			known = "old one: " + r.Proof
+		case r.Note != "":
+			known = r.Note
+		}
+		rows = append(rows, []string{r.ID, r.Credential, words(r.State), due(r.RetireAt, false, now), known})
+	}
+	if err := o.section("Credentials they knew", 4, []string{"ROTATION", "CREDENTIAL", "STATE", "OLD ONE ENDS", "HOW IT IS KNOWN"}, rows); err != nil {
+		return err
+	}
+	rows = nil
 	for _, a := range f.Assets {
 		rows = append(rows, []string{words(a.Kind), a.Name, a.Organization, words(a.State), a.NewOwner})
 	}

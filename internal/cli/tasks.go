@@ -14,7 +14,7 @@ import (
 
 func tasksCommand(env Env) *cobra.Command {
 	o := &operate{env: env}
-	return o.flags(group("tasks", "Look at what people have to do, and attest it", tasksList(o), tasksDone(o), tasksDecline(o)))
+	return o.flags(group("tasks", "Look at what people have to do, and attest it", tasksList(o), tasksDone(o), tasksDecline(o), tasksConfirm(o)))
 }
 
 func tasksList(o *operate) *cobra.Command {

@@ -57,6 +57,11 @@ func (d *decoder) value(key string, node ast.Node, v reflect.Value) {
 		case Database:
 			d.databaseValue(key, node, v)
 			return
+		case Publish:
+			if text, ok := scalarText(node); ok {
+				v.Set(reflect.ValueOf(Publish{Dir: text}))
+				return
+			}
 		}
 	}
 	switch v.Kind() { //nolint:exhaustive // the others are not in Config

@@ -259,6 +259,8 @@ func (c *Config) normalize(besides func(string) string) {
 			credential.Organization = c.Organizations[0].Name
 		}
 		lowerAll(credential.People)
+		lowerAll(credential.Tell)
+		credential.ManagedBy = strings.ToLower(credential.ManagedBy)
 	}
 	for i := range c.Operators {
 		c.Operators[i].Name = strings.ToLower(c.Operators[i].Name)

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -56,20 +55,6 @@ const (
 
 func (p *Policy) defaults() { *p = Policy{Plan: PlanLeaver, Approvals: 1, Contain: "when waiting"} }
 
-// Credential is a shared secret and who knew it. When one of them leaves, it is
-// replaced: deployment keys through Amplitude's API, others through a hook that
-// rotates their kind, or by a person.
-type Credential struct {
-	Name         string   `yaml:"name"`         // required, unique
-	Kind         string   `yaml:"kind"`         // required, such as deployment_key
-	Organization string   `yaml:"organization"` // default: the only one
-	Project      string   `yaml:"project"`      // id; required for a deployment key
-	ID           string   `yaml:"id"`           // in Amplitude, such as the deployment's id; default: the name
-	People       []string `yaml:"people"`       // addresses of those who knew it
-	Groups       []string `yaml:"groups"`       // IdP groups whose members knew it
-	Publish      string   `yaml:"publish"`      // directory that gets the new key as a file of mode 0600; required for a deployment key
-}
-
 // oneOf tells unless a value is one of the words.
 func (v *validator) oneOf(value string, words []string, key string) {
 	v.require(slices.Contains(words, value), fmt.Sprintf("write one of %q", words), key)
@@ -89,23 +74,5 @@ func (v *validator) policies() {
 		v.oneOf(string(p.Unlisted), []string{"", "task", "note"}, key+".unlisted")
 		v.require(p.Successor == "" || isAddress(p.Successor), "write an e-mail address", key+".successor")
 		v.followUps(p.FollowUp, key+".follow_up")
-	}
-}
-
-func (v *validator) credentials() {
-	seen := map[string]string{}
-	for i, c := range v.c.Credentials {
-		key := fmt.Sprintf("credentials[%d]", i)
-		v.name(seen, c.Name, key+".name")
-		v.require(wordPattern.MatchString(c.Kind), "write a kind such as deployment_key or api_key", key+".kind")
-		known := c.Organization == "" && len(v.c.Organizations) == 1 ||
-			slices.ContainsFunc(v.c.Organizations, func(o Organization) bool { return o.Name == c.Organization })
-		v.require(known, "name one of the organizations", key+".organization")
-		v.require(len(c.People)+len(c.Groups) > 0, "name the people or groups who know it; otherwise it is never replaced", key)
-		if c.Kind == "deployment_key" {
-			v.require(numberPattern.MatchString(c.Project), "write the id of the deployment's project", key+".project")
-			v.require(filepath.IsAbs(c.Publish), "write the directory that gets the new key, as an absolute path", key+".publish")
-		}
-		v.strings(c.People, isAddress, "write an e-mail address", key+".people")
 	}
 }

@@ -315,7 +315,7 @@ func (v *validator) hooks() {
 	for i, h := range v.c.Hooks {
 		key := fmt.Sprintf("hooks[%d]", i)
 		v.name(names, h.Name, key+".name")
-		if len(h.Handles)+len(h.Rotates) == 0 && !v.bad[key+".handles"] && !v.bad[key+".rotates"] {
+		if len(h.Handles)+len(h.Rotates) == 0 && !v.publishes(h.Name) && !v.bad[key+".handles"] && !v.bad[key+".rotates"] {
 			v.tell("add handles (kinds of asset it hands over) or rotates (kinds of credential it replaces)", key)
 		}
 		v.strings(h.Handles, wordPattern.MatchString, "write a kind of asset in lower case, such as dashboard", key+".handles")

@@ -12,14 +12,15 @@ import (
 
 // memory is a store of cases in memory: what the console needs of one.
 type memory struct {
-	mu       sync.Mutex
-	now      func() time.Time
-	files    map[string]*offboard.File
-	timeline map[string][]offboard.Entry
-	people   []*offboard.Person
-	tokens   []offboard.Token
-	receipts map[string]string // secret to effect key; the case is "case-1"
-	pause    *offboard.Pause
+	mu        sync.Mutex
+	now       func() time.Time
+	files     map[string]*offboard.File
+	timeline  map[string][]offboard.Entry
+	people    []*offboard.Person
+	tokens    []offboard.Token
+	receipts  map[string]string // secret to effect key; the case is "case-1"
+	rotations []offboard.RotationFile
+	pause     *offboard.Pause
 	findings
 	fail   error // returned by everything, if set
 	broken error // returned by Timeline
@@ -222,6 +223,28 @@ func (m *memory) open(p offboard.Person, o offboard.Opening) *offboard.File {
 	}, Steps: o.Steps}
 	m.files[f.Case.ID] = f
 	return f
+}
+
+func (m *memory) Rotations(_ context.Context, q offboard.RotationFilter) (out []offboard.RotationFile, err error) {
+	for _, r := range m.rotations {
+		if q.State == "" || r.Rotation.State == q.State {
+			out = append(out, r)
+		}
+	}
+	return out, m.fail
+}
+
+func (m *memory) ConfirmRotation(_ context.Context, id string, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error) {
+	for i, r := range m.rotations {
+		if r.Rotation.ID == id {
+			u, err := decide(r)
+			if err == nil {
+				m.rotations[i].Rotation = u.Rotation
+			}
+			return m.rotations[i], err
+		}
+	}
+	return offboard.RotationFile{}, offboard.ErrNotFound
 }
 
 func (m *memory) Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error {

@@ -64,7 +64,7 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 	types := map[string]any{
 		"Problem": console.Problem{}, "Case": console.Case{}, "CaseFile": console.CaseFile{}, "Decision": console.Decision{},
 		"Step": console.Step{}, "Asset": console.Asset{}, "Task": console.Task{}, "Approval": console.Approval{},
-		"Effect": console.Effect{}, "Rotation": console.Rotation{}, "Entry": console.Entry{}, "CaseList": console.CaseList{},
+		"Effect": console.Effect{}, "Rotation": console.Rotation{}, "Entry": console.Entry{}, "RotationList": console.RotationList{}, "NoteRequest": console.NoteRequest{}, "CaseList": console.CaseList{},
 		"TaskList": console.TaskList{}, "Token": console.Token{}, "TokenList": console.TokenList{}, "NewToken": console.NewToken{},
 		"Pause": console.Pause{}, "CaseCount": console.CaseCount{}, "Status": console.Status{}, "OpenRequest": console.OpenRequest{},
 		"ApproveRequest": console.ApproveRequest{}, "BecauseRequest": console.BecauseRequest{},

@@ -42,6 +42,8 @@ func (c *Console) routes() []route {
 		{http.MethodPost, "/drift/fix", Worker, c.fixFindings},
 		{http.MethodGet, "/drift/{id}", Viewer, c.showFinding},
 		{http.MethodPost, "/drift/{id}/acknowledge", Worker, c.acknowledge},
+		{http.MethodGet, "/rotations", Viewer, c.listRotations},
+		{http.MethodPost, "/rotations/{id}/confirm", Worker, c.confirmRotation},
 		{http.MethodGet, "/tokens", Viewer, c.listTokens},
 		{http.MethodPost, "/tokens", Admin, c.newToken},
 		{http.MethodDelete, "/tokens/{id}", Admin, c.revokeToken},

@@ -99,6 +99,7 @@ type Asset struct {
 type Task struct {
 	ID        string             `json:"id"`
 	Case      string             `json:"case"`
+	Rotation  string             `json:"rotation,omitempty"` // it belongs to this one, and outlives the case
 	Kind      offboard.TaskKind  `json:"kind"`
 	Title     string             `json:"title"`
 	Text      string             `json:"text,omitempty"`
@@ -116,7 +117,7 @@ type Task struct {
 
 func (c *Console) taskOf(t offboard.Task) Task {
 	return Task{
-		ID: t.ID, Case: t.CaseID, Kind: t.Kind, Title: t.Title, Text: t.Text, Link: t.Link, Assignee: t.Assignee,
+		ID: t.ID, Case: t.CaseID, Rotation: t.Rotation, Kind: t.Kind, Title: t.Title, Text: t.Text, Link: t.Link, Assignee: t.Assignee,
 		Successor: t.Successor, State: t.State, Opened: t.Opened, Due: t.Due,
 		Overdue: t.State == offboard.TaskOpen && !t.Due.IsZero() && c.opts.Now().After(t.Due),
 		By:      t.By, Note: t.Note, Ended: t.Ended,
@@ -152,6 +153,29 @@ type Rotation struct {
 	Minted     time.Time              `json:"minted,omitzero"`
 	RetireAt   time.Time              `json:"retire_at,omitzero"`
 	Retired    time.Time              `json:"retired,omitzero"`
+	Due        time.Time              `json:"due,omitzero"`
+	How        string                 `json:"how,omitempty"`   // how the replacement came about
+	Proof      string                 `json:"proof,omitempty"` // how it is known that the old one is dead
+	Note       string                 `json:"note,omitempty"`  // what it waits for, or what went wrong
+	Cases      []string               `json:"cases,omitempty"` // those it serves, in lists of rotations
+}
+
+func rotationOf(r offboard.Rotation) Rotation {
+	return Rotation{
+		ID: r.ID, Credential: r.Credential, State: r.State, Opened: r.Opened, Minted: r.Minted, RetireAt: r.RetireAt, Retired: r.Retired,
+		Due: r.Due, How: r.How, Proof: r.Proof, Note: r.Note,
+	}
+}
+
+// RotationList is a page of rotations, newest first.
+type RotationList struct {
+	Rotations []Rotation `json:"rotations"`
+	Next      string     `json:"next,omitempty"`
+}
+
+// NoteRequest is a decision with a note.
+type NoteRequest struct {
+	Note string `json:"note,omitempty"`
 }
 
 // Entry is one line of a timeline. Each hash covers the line before it.
@@ -197,10 +221,7 @@ func (c *Console) fileOf(f offboard.File, timeline []offboard.Entry) CaseFile {
 		out.Effects = append(out.Effects, Effect(e))
 	}
 	for _, r := range f.Rotations {
-		out.Rotations = append(out.Rotations, Rotation{
-			ID: r.ID, Credential: r.Credential, State: r.State, Opened: r.Opened, Minted: r.Minted,
-			RetireAt: r.RetireAt, Retired: r.Retired,
-		})
+		out.Rotations = append(out.Rotations, rotationOf(r))
 	}
 	for _, e := range timeline {
 		out.Timeline = append(out.Timeline, Entry(e))

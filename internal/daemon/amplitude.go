@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"offramp/amplitude"
@@ -213,6 +215,35 @@ func (c *content) KeyWorks(ctx context.Context, project string, key transfer.Sec
 	return client.EvaluationKeyWorks(ctx, amplitude.Secret(key.Reveal()))
 }
 
+func (c *content) Destination(ctx context.Context, project, id string) (transfer.DestinationState, error) {
+	client, n, err := c.project(project)
+	if err != nil {
+		return transfer.DestinationState{}, err
+	}
+	d, err := client.Destination(ctx, n, id)
+	return transfer.DestinationState{Version: d.Version, Connected: d.CredentialStatus == "connected", Streams: d.Streams()}, err
+}
+
+func (c *content) SetDestinationSecret(ctx context.Context, project, id, version, field string, value transfer.Secret) error {
+	client, n, err := c.project(project)
+	if err != nil {
+		return err
+	}
+	err = client.SetDestinationSecret(ctx, n, id, version, field, amplitude.Secret(value.Reveal()))
+	if e, ok := errors.AsType[*amplitude.Error](err); ok && e.Status == http.StatusPreconditionFailed {
+		return fmt.Errorf("%w: %w", transfer.ErrStale, err)
+	}
+	return err
+}
+
+func (c *content) TestDestination(ctx context.Context, project, id string) (bool, error) {
+	client, n, err := c.project(project)
+	if err != nil {
+		return false, err
+	}
+	return client.TestDestination(ctx, n, id)
+}
+
 func flagRef(project int, f transfer.FlagRef) amplitude.FlagRef {
 	kind := amplitude.KindFlag
 	if f.Experiment {
@@ -222,6 +253,7 @@ func flagRef(project int, f transfer.FlagRef) amplitude.FlagRef {
 }
 
 var (
-	_ transfer.Events      = (*content)(nil)
-	_ transfer.Deployments = (*content)(nil)
+	_ transfer.Events       = (*content)(nil)
+	_ transfer.Deployments  = (*content)(nil)
+	_ transfer.Destinations = (*content)(nil)
 )

@@ -32,7 +32,6 @@ import (
 type Tempo struct {
 	Tolerance time.Duration // how long a list may lag; 0: 3 min
 	Backoff   time.Duration // first pause after a failure; 0: 5 s
-	Overlap   time.Duration // of old and new credentials; 0: 72 h
 	Tick      time.Duration // of the sweep; 0: 1 s
 	Workers   int           // of ordinary cases; 0: 8
 }

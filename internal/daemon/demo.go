@@ -253,7 +253,7 @@ func (d *demo) retire(ctx context.Context) error {
 	if err := pause(ctx, time.Until(last)); err != nil {
 		return err
 	}
-	if err := d.bridge.runner.Retire(ctx); err != nil {
+	if err := d.bridge.runner.Rotations(ctx); err != nil {
 		return fmt.Errorf("retire the replaced key: %w", err)
 	}
 	d.stage.line(time.Now(), "offramp", "the overlap is over: the replaced deployment is archived and its key is dead")

@@ -94,7 +94,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	d.bridge, err = New(ctx, cfg, Options{Log: log, Version: d.opts.Version, Tempo: Tempo{
-		Tolerance: 3 * time.Second, Backoff: 250 * time.Millisecond, Overlap: demoOverlap, Tick: demoTick,
+		Tolerance: 3 * time.Second, Backoff: 250 * time.Millisecond, Tick: demoTick,
 	}})
 	if err != nil {
 		return errors.Join(err, d.log.Close())
@@ -174,7 +174,9 @@ organizations:
     id: "%[3]s"
     people: [%[4]s]
     publish: %[5]s
-`, demoDeploy, d.keys.deployment.Project, d.keys.deployment.ID, strings.Join(knew, ", "), quoted(d.published()))
+    overlap: %[6]s
+    overlap_incident: %[6]s
+`, demoDeploy, d.keys.deployment.Project, d.keys.deployment.ID, strings.Join(knew, ", "), quoted(d.published()), demoOverlap)
 	}
 	text += fmt.Sprintf(`verify:
   gather: %[1]s

@@ -26,6 +26,7 @@ type gauges struct {
 	failed      *prometheus.Desc
 	used        *prometheus.Desc
 	eta         *prometheus.Desc
+	rotations   *prometheus.Desc
 }
 
 func newGauges(s *store.Store, cfg *config.Config) *gauges {
@@ -34,20 +35,21 @@ func newGauges(s *store.Store, cfg *config.Config) *gauges {
 	}
 	return &gauges{
 		store: s, connections: connectionNames(cfg), orgs: cfg.Organizations,
-		cases:   desc("cases", "Live cases by plan and state.", "plan", "state"),
-		oldest:  desc("oldest_open_case_seconds", "Age of the oldest live case, from when it might begin.", "plan"),
-		overdue: desc("cases_overdue", "Live cases past their due time.", "plan"),
-		tasks:   desc("tasks_overdue", "Open tasks past their due time.", "kind"),
-		expiry:  desc("token_expiry_timestamp_seconds", "When the last token of a connection expires; 0: never.", "connection"),
-		used:    desc("amplitude_budget_used_ratio", "Requests of the last minute against the rate.", "organization"),
-		eta:     desc("queue_eta_seconds", "How long the cases that wait for a request will take.", "organization"),
-		failed:  desc("gauges_failed", "1 while the record could not be read for these gauges."),
+		cases:     desc("cases", "Live cases by plan and state.", "plan", "state"),
+		oldest:    desc("oldest_open_case_seconds", "Age of the oldest live case, from when it might begin.", "plan"),
+		overdue:   desc("cases_overdue", "Live cases past their due time.", "plan"),
+		tasks:     desc("tasks_overdue", "Open tasks past their due time.", "kind"),
+		expiry:    desc("token_expiry_timestamp_seconds", "When the last token of a connection expires; 0: never.", "connection"),
+		used:      desc("amplitude_budget_used_ratio", "Requests of the last minute against the rate.", "organization"),
+		eta:       desc("queue_eta_seconds", "How long the cases that wait for a request will take.", "organization"),
+		rotations: desc("rotations", "Replacements of credentials, by how far they have come.", "state"),
+		failed:    desc("gauges_failed", "1 while the record could not be read for these gauges."),
 	}
 }
 
 // Describe names the gauges.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed, g.used, g.eta} {
+	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed, g.used, g.eta, g.rotations} {
 		ch <- d
 	}
 }
@@ -88,6 +90,11 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, k := range offboard.TaskKinds() {
 		set(g.tasks, float64(st.TasksOverdue[k]), string(k))
+	}
+	if counts, err := g.store.RotationCounts(ctx); err == nil {
+		for _, s := range offboard.RotationStates() {
+			set(g.rotations, float64(counts[s]), string(s))
+		}
 	}
 	for _, o := range g.orgs {
 		load, err := g.store.Load(ctx, o.Name)

@@ -3,11 +3,8 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"offramp/internal/config"
-	"offramp/internal/offboard"
 	"offramp/internal/runner"
 	"offramp/transfer"
 )
@@ -24,9 +21,9 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 	}
 	o := runner.Options{
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
-		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Verify: d.cfg.Verify.After,
+		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Own: own(d.cfg), Verify: d.cfg.Verify.After,
 		Gather: d.cfg.Verify.Gather, Tolerance: d.opts.Tempo.Tolerance, Backoff: d.opts.Tempo.Backoff,
-		Overlap: d.opts.Tempo.Overlap, Callbacks: true, Audience: d.audience(), Log: d.opts.Log.Named("runner"), Metrics: d.registry,
+		Callbacks: true, Audience: d.audience(), Log: d.opts.Log.Named("runner"), Metrics: d.registry,
 	}
 	if err := d.hooks(&o, newContent(orgs)); err != nil {
 		return nil, err
@@ -43,19 +40,23 @@ func (d *Daemon) hooks(o *runner.Options, c *content) error {
 			o.Rotators = append(o.Rotators, t)
 		}
 	}
+	named := map[string]transfer.Sink{}
 	for _, h := range d.cfg.Hooks {
 		hook, err := d.hook(h)
 		if err != nil {
 			return fmt.Errorf("hook %s: %w", h.Name, err)
 		}
 		add(hook, len(h.Handles) > 0, len(h.Rotates) > 0)
+		if sink, ok := hook.(transfer.Sink); ok {
+			named[h.Name] = sink
+		}
 	}
 	owner, err := transfer.NewEventOwner(transfer.EventOwnerOptions{Events: c})
 	if err != nil {
 		return err
 	}
 	add(owner, true, false)
-	sinks, err := newSinks(d.cfg)
+	sinks, err := newSinks(d.cfg, named)
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,11 @@ func (d *Daemon) hooks(o *runner.Options, c *content) error {
 			return err
 		}
 		add(key, false, true)
+		destination, err := transfer.NewDestinationCredential(transfer.DestinationCredentialOptions{Destinations: c, Sink: sinks})
+		if err != nil {
+			return err
+		}
+		add(destination, false, true)
 	}
 	o.Manual, err = transfer.NewManual(transfer.ManualOptions{Sites: sites(d.cfg)})
 	return err
@@ -111,58 +117,6 @@ func (d *Daemon) hook(h config.Hook) (any, error) {
 		Name: h.Name, URL: h.URL, Secrets: []transfer.Secret{transfer.Secret(h.Secret.Reveal())}, Handles: handles,
 		Rotates: rotates, Timeout: h.Timeout, AllowLoopback: h.AllowPrivate, AllowPrivate: h.AllowPrivate, Callback: callback,
 	})
-}
-
-// sinks take new credentials to where their users find them, by the
-// credential's name.
-type sinks map[string]transfer.Sink
-
-func newSinks(cfg *config.Config) (sinks, error) {
-	s := sinks{}
-	for _, c := range cfg.Credentials {
-		if c.Publish == "" {
-			continue
-		}
-		file, err := transfer.NewFileSink(c.Publish)
-		if err != nil {
-			return nil, fmt.Errorf("credential %s: %w", c.Name, err)
-		}
-		s[c.Name] = file
-	}
-	return s, nil
-}
-
-// Publish hands the new value to the credential's own sink.
-func (s sinks) Publish(ctx context.Context, p transfer.Publication) error {
-	sink := s[p.Credential.Name]
-	if sink == nil {
-		return &transfer.Error{Hook: "publish", Op: "publish", Detail: "no directory is configured for the new key of " + p.Credential.Label()}
-	}
-	return sink.Publish(ctx, p)
-}
-
-// credentials matches the registry with a person, by address or group.
-func credentials(cfg *config.Config) func(offboard.Person) []runner.Credential {
-	return func(p offboard.Person) []runner.Credential {
-		var out []runner.Credential
-		for _, c := range cfg.Credentials {
-			knew := slices.ContainsFunc(c.People, func(a string) bool { return slices.Contains(p.Addresses(), offboard.Fold(a)) }) ||
-				slices.ContainsFunc(c.Groups, func(g string) bool {
-					return slices.ContainsFunc(p.Groups, func(in string) bool { return strings.EqualFold(in, g) })
-				})
-			if !knew {
-				continue
-			}
-			org := c.Organization
-			if org == "" {
-				org = cfg.Organizations[0].Name
-			}
-			out = append(out, runner.Credential{Name: c.Name, Credential: transfer.Credential{
-				Kind: transfer.CredentialKind(c.Kind), ID: or(c.ID, c.Name), Name: c.Name, Project: c.Project, Organization: org,
-			}})
-		}
-		return out
-	}
 }
 
 // reach lists the organizations of a connection.

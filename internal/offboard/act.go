@@ -3,7 +3,6 @@ package offboard
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -355,21 +354,25 @@ func decidable(f File, by string) error {
 	return nil
 }
 
-// openTask finds a task that may be answered: an open one of a live case, or a
-// follow-up, which outlives its case.
+// openTask finds a task that may be answered: an open one of a live case, or one
+// that outlives its case.
 func openTask(f File, id, by string) (Task, error) {
-	followUp := slices.ContainsFunc(f.Tasks, func(t Task) bool { return t.ID == id && t.Kind == TaskFollowUp })
-	if err := decidable(f, by); err != nil && (!followUp || strings.TrimSpace(by) == "") {
-		return Task{}, err
-	}
 	for _, t := range f.Tasks {
 		if t.ID != id {
 			continue
+		}
+		if !t.outlives() || strings.TrimSpace(by) == "" {
+			if err := decidable(f, by); err != nil {
+				return Task{}, err
+			}
 		}
 		if t.State != TaskOpen {
 			return Task{}, refused("the task is %s already", t.State)
 		}
 		return t, nil
+	}
+	if err := decidable(f, by); err != nil {
+		return Task{}, err
 	}
 	return Task{}, refused("the case has no such task")
 }

@@ -96,6 +96,7 @@ const (
 type Task struct {
 	ID        string
 	CaseID    string
+	Rotation  string // id of the rotation that it belongs to; empty: to the case alone
 	Kind      TaskKind
 	Key       string // unique per case: a task is opened once
 	Title     string
@@ -180,28 +181,6 @@ type Entry struct {
 	Data  json.RawMessage
 	Hash  string
 }
-
-// Rotation is one credential's replacement; it serves every case that needs it.
-type Rotation struct {
-	ID         string
-	Credential string
-	State      RotationState
-	Result     json.RawMessage
-	Opened     time.Time
-	Minted     time.Time
-	RetireAt   time.Time
-	Retired    time.Time
-}
-
-// RotationState is how far a rotation has come.
-type RotationState string
-
-// The states of a rotation.
-const (
-	RotationOpen    RotationState = "open"
-	RotationMinted  RotationState = "minted" // the new one is published, the old one still works
-	RotationRetired RotationState = "retired"
-)
 
 // File is a case with everything that a decision about it needs.
 type File struct {
@@ -296,7 +275,6 @@ type Update struct {
 	Tasks     []Task     // by Key: new ones are opened, known ones changed
 	Approvals []Approval // added
 	Effects   []Effect   // by Key: marked done
-	Rotations []Rotation // by ID
 	Timeline  []Entry
 	Messages  []Message // new ones, by Key and To
 	Plan      PlanName  // with Reason and Replace: a more urgent plan

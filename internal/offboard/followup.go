@@ -40,13 +40,13 @@ func FollowUps(f File, now time.Time) []Task {
 // it changes follow-ups and adds to the timeline, and nothing else.
 func (u Update) AfterEnd() bool {
 	for _, k := range u.Tasks {
-		if k.Kind != TaskFollowUp {
+		if !k.outlives() {
 			return false
 		}
 	}
 	still := u.State == "" && u.Waiting == nil && u.Note == nil && u.Ending == EndNot && u.Outcome == "" &&
 		u.WakeAt.IsZero() && u.NotBefore.IsZero() && u.Due.IsZero() && u.Removed.IsZero() && u.Verified.IsZero() &&
 		u.Plan == "" && u.Reason == "" && len(u.Steps) == 0 && len(u.Assets) == 0 && len(u.Approvals) == 0 &&
-		len(u.Effects) == 0 && len(u.Rotations) == 0 && len(u.Replace) == 0
+		len(u.Effects) == 0 && len(u.Replace) == 0
 	return still && len(u.Tasks) > 0
 }

@@ -43,11 +43,11 @@ func CallbackSecret(ctx context.Context) string {
 }
 
 // offerCallback prepares a hook's call: the secret is recorded with the effect.
-func (a *attempt) offerCallback(ctx context.Context) (context.Context, string) {
-	if !a.opts.Callbacks {
+func (r *Runner) offerCallback(ctx context.Context) (context.Context, string) {
+	if !r.opts.Callbacks {
 		return ctx, ""
 	}
-	secret := a.receipt()
+	secret := r.receipt()
 	return context.WithValue(ctx, callbackKey{}, secret), secret
 }
 

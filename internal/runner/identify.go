@@ -28,6 +28,8 @@ type seat struct {
 	Sighting     sighting   `json:"seen"`
 	Roles        string     `json:"roles"` // known, not enrolled, not configured
 	Assignments  []roleHeld `json:"assignments,omitempty"`
+	Reach        []int      `json:"reach,omitempty"`       // projects, directly or through groups
+	ReachKnown   bool       `json:"reach_known,omitempty"` // Reach is all of them
 }
 
 type roleHeld struct {
@@ -113,6 +115,9 @@ func snapshot(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 		st.Roles = "known"
 		for _, h := range held {
 			st.Assignments = append(st.Assignments, roleHeld{ID: h.ID, Project: h.ProjectID, Role: h.RoleID})
+		}
+		if err := a.reachOf(ctx, org, st); err != nil {
+			return outcome{}, err
 		}
 	}
 	return outcome{result: found}, nil

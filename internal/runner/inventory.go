@@ -252,11 +252,9 @@ func (a *attempt) unconfigured(ctx context.Context, org *organization) (looked, 
 // registered names the credentials that the registry says the leaver knew. A
 // deployment has no owner, so its key shows up here and nowhere else.
 func (a *attempt) registered(ctx context.Context) ([]string, error) {
-	if a.opts.Credentials == nil {
-		return nil, nil
-	}
-	var out []string
-	for _, c := range a.opts.Credentials(a.file.Person) {
+	known, unseen := a.credentials()
+	out := unseen
+	for _, c := range known {
 		text := strings.ReplaceAll(string(c.Kind), "_", " ") + " " + c.Name
 		if c.Kind == transfer.CredentialDeploymentKey {
 			state, err := a.deployment(ctx, c)

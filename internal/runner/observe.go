@@ -46,10 +46,9 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 		})
 	case offboard.StepRotate:
 		return would(func(a *attempt) (list []string) {
-			if a.opts.Credentials != nil {
-				for _, c := range a.opts.Credentials(a.file.Person) {
-					list = append(list, "replace "+c.Name)
-				}
+			known, _ := a.credentials()
+			for _, c := range known {
+				list = append(list, "replace "+c.Name)
 			}
 			return list
 		})

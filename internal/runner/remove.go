@@ -155,8 +155,10 @@ func (a *attempt) addresses() []string {
 }
 
 // outside tells why an address must not be touched for this case's connection.
-func (a *attempt) outside(address string) string {
-	if a.opts.Reachable == nil || a.opts.Reachable(a.file.Case.Connection, address) {
+func (a *attempt) outside(address string) string { return a.outsideOf(a.file.Case.Connection, address) }
+
+func (r *Runner) outsideOf(connection, address string) string {
+	if r.opts.Reachable == nil || r.opts.Reachable(connection, address) {
 		return ""
 	}
 	return "the seat's domain " + offboard.Domain(address) + " is outside this connection's domains: add it to the connection, " +

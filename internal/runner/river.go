@@ -158,7 +158,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	}
 	var loops sync.WaitGroup
-	loops.Go(func() { e.retire(ctx) })
+	loops.Go(func() { e.rotate(ctx) })
 	e.sweep(ctx)
 	loops.Wait()
 	stop, cancel := context.WithTimeout(life, 25*time.Second)
@@ -206,10 +206,10 @@ func (e *Engine) sweep(ctx context.Context) {
 	}
 }
 
-// retire ends old credentials whose overlap is over, beside the sweep: a hook
-// that hangs must not stop the clock of all waits.
-func (e *Engine) retire(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Second)
+// rotate carries rotations on beside the sweep: a hook that hangs must not stop
+// the clock of all waits. Every replica does; a rotation has a lease.
+func (e *Engine) rotate(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
@@ -217,14 +217,8 @@ func (e *Engine) retire(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		mine, err := e.runner.opts.Store.Turn(ctx, "retire", time.Minute)
-		if err == nil && mine {
-			limited, stop := context.WithTimeout(ctx, 5*time.Minute)
-			err = e.runner.Retire(limited)
-			stop()
-		}
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("retiring old credentials, will be repeated", zap.Error(err))
+		if err := e.runner.Rotations(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("carrying rotations on, will be repeated", zap.Error(err))
 		}
 	}
 }

@@ -27,9 +27,12 @@ type Store interface {
 	Keep(ctx context.Context, f offboard.Fence, lease time.Duration) error
 	Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
 	Intend(ctx context.Context, f offboard.Fence, in offboard.Intent, guard func(offboard.File) offboard.Permission) (offboard.Effect, offboard.Permission, error)
-	Rotate(ctx context.Context, f offboard.Fence, credential string, since time.Time) (offboard.Rotation, error)
-	Retirable(ctx context.Context) ([]offboard.Rotation, error)
-	SaveRotation(ctx context.Context, r offboard.Rotation) error
+	Rotate(ctx context.Context, f offboard.Fence, n offboard.RotationNeed) (offboard.Rotation, error)
+	DueRotations(ctx context.Context) ([]string, error)
+	ClaimRotation(ctx context.Context, id string, lease time.Duration) (offboard.RotationFile, int64, error)
+	KeepRotation(ctx context.Context, id string, epoch int64, lease time.Duration) error
+	IntendRotation(ctx context.Context, id string, epoch int64, in offboard.RotationIntent, guard func(offboard.File) offboard.Permission) (offboard.Permission, error)
+	CheckpointRotation(ctx context.Context, id string, epoch int64, keep time.Duration, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error)
 	Due(ctx context.Context, most, queue int) (int, error)
 	Case(ctx context.Context, id string) (offboard.File, error)
 	Timeline(ctx context.Context, caseID string) ([]offboard.Entry, error)
@@ -67,15 +70,15 @@ type Options struct {
 	Protected     func(p offboard.Person) string
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
-	Manual        Manual // required
-	Credentials   func(p offboard.Person) []Credential
-	Verify        []time.Duration  // looks after the first one, ascending, from the removal
-	Gather        time.Duration    // how long the first look waits for others to share it; incidents do not
-	Tolerance     time.Duration    // how long a list may lag behind a removal
-	Backoff       time.Duration    // first pause after a failure, doubled up to 5 minutes
-	Overlap       time.Duration    // how long an old credential lives beside its replacement
-	Now           func() time.Time // nil: time.Now
-	Log           *zap.Logger      // nil: silent
+	Manual        Manual                               // required
+	Credentials   func(p offboard.Person) []Credential // of the registry, those that the person may have known
+	Own           func(c transfer.Credential) string   // fingerprint of the value that Offramp itself uses; empty: it uses none. nil: always empty
+	Verify        []time.Duration                      // looks after the first one, ascending, from the removal
+	Gather        time.Duration                        // how long the first look waits for others to share it; incidents do not
+	Tolerance     time.Duration                        // how long a list may lag behind a removal
+	Backoff       time.Duration                        // first pause after a failure, doubled up to 5 minutes
+	Now           func() time.Time                     // nil: time.Now
+	Log           *zap.Logger                          // nil: silent
 	Metrics       prometheus.Registerer
 	Audience      *offboard.Audience // who can be told; nil: nobody
 	Callbacks     bool               // hooks may answer later: CallbackSecret gives them what identifies the answer
@@ -85,12 +88,7 @@ type Options struct {
 type Manual interface {
 	transfer.Transferrer
 	transfer.Rotator
-}
-
-// Credential is a shared secret that somebody knew.
-type Credential struct {
-	Name string
-	transfer.Credential
+	transfer.Retirer
 }
 
 // lease is how long an attempt may go without a checkpoint: longer than any
@@ -100,28 +98,7 @@ const lease = 30 * time.Second
 // beat runs an attempt and keeps its lease meanwhile; the attempt ends when the
 // case is taken from it.
 func (a *attempt) beat(ctx context.Context, run func(context.Context) error) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(lease / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if err := a.opts.Store.Keep(ctx, a.fence, lease); errors.Is(err, offboard.ErrFenced) {
-				stop(err)
-				return
-			}
-		}
-	}()
-	err := run(ctx)
-	stop(nil)
-	<-done
-	return err
+	return keeping(ctx, func(ctx context.Context) error { return a.opts.Store.Keep(ctx, a.fence, lease) }, run)
 }
 
 // Runner carries cases out. It is safe for concurrent use.
@@ -156,9 +133,6 @@ func New(o Options) (*Runner, error) {
 	}
 	if o.Tolerance == 0 {
 		o.Tolerance = 3 * time.Minute
-	}
-	if o.Overlap == 0 {
-		o.Overlap = 72 * time.Hour
 	}
 	r := &Runner{opts: o, now: o.Now, log: o.Log, orgs: map[string]*organization{}, receipt: newSecret}
 	for _, org := range o.Organizations {

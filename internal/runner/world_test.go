@@ -256,6 +256,9 @@ func (w *world) run(most time.Duration, done func() bool) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		if err := w.runner.Rotations(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
 		if n == 0 {
 			w.clock.move(5 * time.Second)
 		}

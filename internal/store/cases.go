@@ -235,6 +235,9 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 		if err := t.DropTasks(ctx, db.DropTasksParams{Now: t.now.UnixMilli(), CaseID: row.ID}); err != nil {
 			return fmt.Errorf("drop tasks: %w", err)
 		}
+		if err := t.WakeRotationsOf(ctx, db.WakeRotationsOfParams{Now: t.now.UnixMilli(), CaseID: row.ID}); err != nil {
+			return fmt.Errorf("wake rotations: %w", err)
+		}
 	}
 	return nil
 }
@@ -285,11 +288,6 @@ func (t *tx) children(ctx context.Context, caseID string, u offboard.Update) err
 		err := t.FinishEffect(ctx, db.FinishEffectParams{Response: e.Response, DoneAt: t.now.UnixMilli(), Key: e.Key})
 		if err != nil {
 			return fmt.Errorf("finish effect: %w", err)
-		}
-	}
-	for _, r := range u.Rotations {
-		if err := t.saveRotation(ctx, r); err != nil {
-			return err
 		}
 	}
 	for _, e := range u.Timeline {

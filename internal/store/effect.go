@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"offramp/internal/offboard"
 	"offramp/internal/store/db"
@@ -123,7 +122,11 @@ func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard
 	err := s.transact(ctx, func(t *tx) error {
 		now, hash := t.now.UnixMilli(), secretHash(secret)
 		got, err := t.UseReceipt(ctx, db.UseReceiptParams{Now: now, Hash: hash})
-		if taken = err == nil; taken {
+		if taken = err == nil; taken && got.CaseID == "" {
+			taken, err = t.answered(ctx, got.EffectKey, decide)
+			return err
+		}
+		if taken {
 			_, err = s.act(ctx, t, got.CaseID, func(f offboard.File) (offboard.Update, error) {
 				return decide(f, got.EffectKey)
 			})
@@ -143,6 +146,9 @@ func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard
 		if spent.UsedAt > 0 {
 			text = "a hook answered again about "
 		}
+		if spent.CaseID == "" {
+			return t.overdueAnswer(ctx, spent.EffectKey, text)
+		}
 		object := strings.TrimPrefix(spent.EffectKey, spent.CaseID+"/")
 		return t.addendum(ctx, spent.CaseID, offboard.Entry{Actor: "hook", Kind: "receipt", Text: text + object + "; nothing was taken from it"})
 	})
@@ -150,49 +156,6 @@ func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard
 		return ErrNotFound
 	}
 	return err
-}
-
-// Rotate returns the rotation that serves a case's credential: one that is
-// open or was minted after since, else a new one. The case is linked to it.
-func (s *Store) Rotate(ctx context.Context, fence offboard.Fence, credential string, since time.Time) (r offboard.Rotation, err error) {
-	err = s.transact(ctx, func(t *tx) error {
-		row, _, err := s.locked(ctx, t, fence)
-		if err != nil {
-			return err
-		}
-		got, err := t.OpenRotation(ctx, db.OpenRotationParams{Credential: credential, Since: millis(since)})
-		if errors.Is(missing(err), ErrNotFound) {
-			got = db.Rotation{ID: newID(), Credential: credential, State: string(offboard.RotationOpen), OpenedAt: t.now.UnixMilli()}
-			err = t.InsertRotation(ctx, db.InsertRotationParams{ID: got.ID, Credential: credential, OpenedAt: got.OpenedAt})
-		}
-		if err != nil {
-			return fmt.Errorf("open rotation: %w", err)
-		}
-		r = rotationOf(got)
-		if err := t.LinkRotation(ctx, db.LinkRotationParams{RotationID: r.ID, CaseID: row.ID}); err != nil {
-			return fmt.Errorf("link rotation: %w", err)
-		}
-		return nil
-	})
-	return r, err
-}
-
-// Retirable lists rotations whose old credential is due to be retired.
-func (s *Store) Retirable(ctx context.Context) ([]offboard.Rotation, error) {
-	rows, err := s.queries().RotationsToRetire(ctx, s.now().UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("list rotations: %w", err)
-	}
-	out := make([]offboard.Rotation, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, rotationOf(r))
-	}
-	return out, nil
-}
-
-// SaveRotation records a rotation's progress outside any case.
-func (s *Store) SaveRotation(ctx context.Context, r offboard.Rotation) error {
-	return s.transact(ctx, func(t *tx) error { return t.saveRotation(ctx, r) })
 }
 
 func secretHash(secret string) string {

@@ -65,7 +65,11 @@ func (s *Store) file(ctx context.Context, q *db.Queries, row db.Case) (f offboar
 		return f, fmt.Errorf("read rotations: %w", err)
 	}
 	for _, r := range rotations {
-		f.Rotations = append(f.Rotations, rotationOf(r))
+		rotation, err := rotationOf(r)
+		if err != nil {
+			return f, err
+		}
+		f.Rotations = append(f.Rotations, rotation)
 	}
 	return f, s.standing(ctx, q, &f)
 }

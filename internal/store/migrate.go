@@ -71,6 +71,9 @@ func (s *Store) settle(ctx context.Context) error {
 		return nil
 	}
 	return s.transact(ctx, func(t *tx) error {
+		if err := t.FreeRotations(ctx, t.now.UnixMilli()); err != nil {
+			return err
+		}
 		return t.FreeLeases(ctx, t.now.UnixMilli())
 	})
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -123,11 +124,25 @@ func (t *tx) saveAsset(ctx context.Context, caseID string, a offboard.Asset) err
 }
 
 func (t *tx) saveTask(ctx context.Context, caseID string, k offboard.Task) error {
+	k.CaseID = cmp.Or(k.CaseID, caseID) // a rotation's task stays with the case that it was opened in
+	if err := t.putTask(ctx, k); err != nil {
+		return err
+	}
+	if k.Rotation == "" {
+		return nil
+	}
+	if err := t.WakeRotation(ctx, db.WakeRotationParams{Now: t.now.UnixMilli(), ID: k.Rotation}); err != nil {
+		return fmt.Errorf("wake the rotation: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) putTask(ctx context.Context, k offboard.Task) error {
 	if k.ID == "" {
 		k.ID, k.Opened = newID(), t.now
 	}
 	err := t.InsertTask(ctx, db.InsertTaskParams{
-		ID: k.ID, CaseID: caseID, Kind: string(k.Kind), TaskKey: k.Key, Title: k.Title, Body: k.Text, Link: k.Link,
+		ID: k.ID, CaseID: k.CaseID, RotationID: k.Rotation, Kind: string(k.Kind), TaskKey: k.Key, Title: k.Title, Body: k.Text, Link: k.Link,
 		Assignee: k.Assignee, Successor: k.Successor, State: string(k.State), DueAt: millis(k.Due),
 		OpenedAt: millis(k.Opened), ByWhom: k.By, Note: k.Note, EndedAt: millis(k.Ended),
 	})
@@ -137,29 +152,11 @@ func (t *tx) saveTask(ctx context.Context, caseID string, k offboard.Task) error
 	return nil
 }
 
-func (t *tx) saveRotation(ctx context.Context, r offboard.Rotation) error {
-	err := t.SaveRotation(ctx, db.SaveRotationParams{
-		State: string(r.State), Result: string(r.Result), MintedAt: millis(r.Minted), RetireAt: millis(r.RetireAt),
-		RetiredAt: millis(r.Retired), ID: r.ID,
-	})
-	if err != nil {
-		return fmt.Errorf("save rotation: %w", err)
-	}
-	return nil
-}
-
 func taskOf(r db.Task) offboard.Task {
 	return offboard.Task{
-		ID: r.ID, CaseID: r.CaseID, Kind: offboard.TaskKind(r.Kind), Key: r.TaskKey, Title: r.Title, Text: r.Body,
+		ID: r.ID, CaseID: r.CaseID, Rotation: r.RotationID, Kind: offboard.TaskKind(r.Kind), Key: r.TaskKey, Title: r.Title, Text: r.Body,
 		Link: r.Link, Assignee: r.Assignee, Successor: r.Successor, State: offboard.TaskState(r.State),
 		Due: moment(r.DueAt), Opened: moment(r.OpenedAt), By: r.ByWhom, Note: r.Note, Ended: moment(r.EndedAt),
-	}
-}
-
-func rotationOf(r db.Rotation) offboard.Rotation {
-	return offboard.Rotation{
-		ID: r.ID, Credential: r.Credential, State: offboard.RotationState(r.State), Result: raw(r.Result),
-		Opened: moment(r.OpenedAt), Minted: moment(r.MintedAt), RetireAt: moment(r.RetireAt), Retired: moment(r.RetiredAt),
 	}
 }
 

@@ -684,31 +684,33 @@ func (q *Queries) InsertStep(ctx context.Context, arg InsertStepParams) error {
 
 const insertTask = `-- name: InsertTask :exec
 insert into task (
-    id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at
+    id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at,
+    rotation_id
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15
+    $13, $14, $15, $16
 ) on conflict (case_id, task_key) do update set
     assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
     body = excluded.body, by_whom = excluded.by_whom, note = excluded.note, ended_at = excluded.ended_at
 `
 
 type InsertTaskParams struct {
-	ID        string
-	CaseID    string
-	Kind      string
-	TaskKey   string
-	Title     string
-	Body      string
-	Link      string
-	Assignee  string
-	Successor string
-	State     string
-	DueAt     int64
-	OpenedAt  int64
-	ByWhom    string
-	Note      string
-	EndedAt   int64
+	ID         string
+	CaseID     string
+	Kind       string
+	TaskKey    string
+	Title      string
+	Body       string
+	Link       string
+	Assignee   string
+	Successor  string
+	State      string
+	DueAt      int64
+	OpenedAt   int64
+	ByWhom     string
+	Note       string
+	EndedAt    int64
+	RotationID string
 }
 
 func (q *Queries) InsertTask(ctx context.Context, arg InsertTaskParams) error {
@@ -728,6 +730,7 @@ func (q *Queries) InsertTask(ctx context.Context, arg InsertTaskParams) error {
 		arg.ByWhom,
 		arg.Note,
 		arg.EndedAt,
+		arg.RotationID,
 	)
 	return err
 }
@@ -1066,7 +1069,7 @@ func (q *Queries) StepsOf(ctx context.Context, caseID string) ([]Step, error) {
 }
 
 const taskByID = `-- name: TaskByID :one
-select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at from task where id = $1
+select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task where id = $1
 `
 
 func (q *Queries) TaskByID(ctx context.Context, id string) (Task, error) {
@@ -1088,12 +1091,13 @@ func (q *Queries) TaskByID(ctx context.Context, id string) (Task, error) {
 		&i.ByWhom,
 		&i.Note,
 		&i.EndedAt,
+		&i.RotationID,
 	)
 	return i, err
 }
 
 const tasksBefore = `-- name: TasksBefore :many
-select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at from task where id < $1
+select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task where id < $1
     and (cast($2 as text) = '' or state = $2)
     and (cast($3 as text) = '' or case_id = $3)
 order by id desc limit $4
@@ -1136,6 +1140,7 @@ func (q *Queries) TasksBefore(ctx context.Context, arg TasksBeforeParams) ([]Tas
 			&i.ByWhom,
 			&i.Note,
 			&i.EndedAt,
+			&i.RotationID,
 		); err != nil {
 			return nil, err
 		}
@@ -1151,9 +1156,12 @@ func (q *Queries) TasksBefore(ctx context.Context, arg TasksBeforeParams) ([]Tas
 }
 
 const tasksOf = `-- name: TasksOf :many
-select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at from task where case_id = $1 order by id
+select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task k where k.case_id = $1 or k.rotation_id <> '' and k.rotation_id in (
+    select rc.rotation_id from rotation_case rc where rc.case_id = $1
+) order by k.id
 `
 
+// TasksOf lists a case's own tasks and those of the rotations that serve it.
 func (q *Queries) TasksOf(ctx context.Context, caseID string) ([]Task, error) {
 	rows, err := q.db.QueryContext(ctx, tasksOf, caseID)
 	if err != nil {
@@ -1179,6 +1187,7 @@ func (q *Queries) TasksOf(ctx context.Context, caseID string) ([]Task, error) {
 			&i.ByWhom,
 			&i.Note,
 			&i.EndedAt,
+			&i.RotationID,
 		); err != nil {
 			return nil, err
 		}

@@ -382,37 +382,6 @@ func (q *Queries) InsertReceipt(ctx context.Context, arg InsertReceiptParams) er
 	return err
 }
 
-const insertRotation = `-- name: InsertRotation :exec
-insert into rotation (id, credential, state, result, opened_at, minted_at, retire_at, retired_at)
-values ($1, $2, 'open', '', $3, 0, 0, 0)
-`
-
-type InsertRotationParams struct {
-	ID         string
-	Credential string
-	OpenedAt   int64
-}
-
-func (q *Queries) InsertRotation(ctx context.Context, arg InsertRotationParams) error {
-	_, err := q.db.ExecContext(ctx, insertRotation, arg.ID, arg.Credential, arg.OpenedAt)
-	return err
-}
-
-const linkRotation = `-- name: LinkRotation :exec
-insert into rotation_case (rotation_id, case_id) values ($1, $2)
-on conflict (rotation_id, case_id) do nothing
-`
-
-type LinkRotationParams struct {
-	RotationID string
-	CaseID     string
-}
-
-func (q *Queries) LinkRotation(ctx context.Context, arg LinkRotationParams) error {
-	_, err := q.db.ExecContext(ctx, linkRotation, arg.RotationID, arg.CaseID)
-	return err
-}
-
 const lockPerson = `-- name: LockPerson :one
 update person set version = version where id = $1 returning id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at
 `
@@ -446,32 +415,6 @@ func (q *Queries) LockPerson(ctx context.Context, id string) (Person, error) {
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
-	)
-	return i, err
-}
-
-const openRotation = `-- name: OpenRotation :one
-select id, credential, state, result, opened_at, minted_at, retire_at, retired_at from rotation where credential = $1 and (state = 'open' or minted_at >= $2)
-order by minted_at limit 1
-`
-
-type OpenRotationParams struct {
-	Credential string
-	Since      int64
-}
-
-func (q *Queries) OpenRotation(ctx context.Context, arg OpenRotationParams) (Rotation, error) {
-	row := q.db.QueryRowContext(ctx, openRotation, arg.Credential, arg.Since)
-	var i Rotation
-	err := row.Scan(
-		&i.ID,
-		&i.Credential,
-		&i.State,
-		&i.Result,
-		&i.OpenedAt,
-		&i.MintedAt,
-		&i.RetireAt,
-		&i.RetiredAt,
 	)
 	return i, err
 }
@@ -631,104 +574,6 @@ delete from seat_claim where case_id = $1
 
 func (q *Queries) ReleaseSeats(ctx context.Context, caseID string) error {
 	_, err := q.db.ExecContext(ctx, releaseSeats, caseID)
-	return err
-}
-
-const rotationsOf = `-- name: RotationsOf :many
-select r.id, r.credential, r.state, r.result, r.opened_at, r.minted_at, r.retire_at, r.retired_at from rotation r join rotation_case rc on rc.rotation_id = r.id where rc.case_id = $1 order by r.id
-`
-
-func (q *Queries) RotationsOf(ctx context.Context, caseID string) ([]Rotation, error) {
-	rows, err := q.db.QueryContext(ctx, rotationsOf, caseID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Rotation
-	for rows.Next() {
-		var i Rotation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Credential,
-			&i.State,
-			&i.Result,
-			&i.OpenedAt,
-			&i.MintedAt,
-			&i.RetireAt,
-			&i.RetiredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const rotationsToRetire = `-- name: RotationsToRetire :many
-select id, credential, state, result, opened_at, minted_at, retire_at, retired_at from rotation where state = 'minted' and retire_at > 0 and retire_at <= $1 order by retire_at limit 50
-`
-
-func (q *Queries) RotationsToRetire(ctx context.Context, now int64) ([]Rotation, error) {
-	rows, err := q.db.QueryContext(ctx, rotationsToRetire, now)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Rotation
-	for rows.Next() {
-		var i Rotation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Credential,
-			&i.State,
-			&i.Result,
-			&i.OpenedAt,
-			&i.MintedAt,
-			&i.RetireAt,
-			&i.RetiredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const saveRotation = `-- name: SaveRotation :exec
-update rotation set state = $1, result = $2, minted_at = $3, retire_at = $4, retired_at = $5
-where id = $6
-`
-
-type SaveRotationParams struct {
-	State     string
-	Result    string
-	MintedAt  int64
-	RetireAt  int64
-	RetiredAt int64
-	ID        string
-}
-
-func (q *Queries) SaveRotation(ctx context.Context, arg SaveRotationParams) error {
-	_, err := q.db.ExecContext(ctx, saveRotation,
-		arg.State,
-		arg.Result,
-		arg.MintedAt,
-		arg.RetireAt,
-		arg.RetiredAt,
-		arg.ID,
-	)
 	return err
 }
 

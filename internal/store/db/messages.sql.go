@@ -79,7 +79,7 @@ func (q *Queries) CountDueMessages(ctx context.Context, now int64) (int64, error
 }
 
 const dropTasks = `-- name: DropTasks :exec
-update task set state = 'dropped', ended_at = $1 where case_id = $2 and state = 'open' and kind <> 'follow_up'
+update task set state = 'dropped', ended_at = $1 where case_id = $2 and state = 'open' and kind <> 'follow_up' and rotation_id = ''
 `
 
 type DropTasksParams struct {
@@ -88,7 +88,7 @@ type DropTasksParams struct {
 }
 
 // DropTasks ends what nobody needs any more when a case ends; what is to be
-// done after a removal stays.
+// done after a removal, and what belongs to a rotation, stays.
 func (q *Queries) DropTasks(ctx context.Context, arg DropTasksParams) error {
 	_, err := q.db.ExecContext(ctx, dropTasks, arg.Now, arg.CaseID)
 	return err
@@ -229,7 +229,7 @@ func (q *Queries) SaveMessage(ctx context.Context, arg SaveMessageParams) (int64
 }
 
 const tasksToRemind = `-- name: TasksToRemind :many
-select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at from task t
+select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task t
 where t.state = 'open' and t.due_at > 0 and (cast($1 as boolean) or t.assignee <> '')
     and t.due_at - (case when t.due_at - t.opened_at < 172800000 then (t.due_at - t.opened_at) / 2 else 86400000 end) <= $2
     and not exists (
@@ -272,6 +272,7 @@ func (q *Queries) TasksToRemind(ctx context.Context, arg TasksToRemindParams) ([
 			&i.ByWhom,
 			&i.Note,
 			&i.EndedAt,
+			&i.RotationID,
 		); err != nil {
 			return nil, err
 		}

@@ -263,6 +263,12 @@ type Rotation struct {
 	MintedAt   int64
 	RetireAt   int64
 	RetiredAt  int64
+	Configured string
+	Detail     string
+	DueAt      int64
+	WakeAt     int64
+	LeaseUntil int64
+	Epoch      int64
 }
 
 type RotationCase struct {
@@ -337,21 +343,22 @@ type Sweep struct {
 }
 
 type Task struct {
-	ID        string
-	CaseID    string
-	Kind      string
-	TaskKey   string
-	Title     string
-	Body      string
-	Link      string
-	Assignee  string
-	Successor string
-	State     string
-	DueAt     int64
-	OpenedAt  int64
-	ByWhom    string
-	Note      string
-	EndedAt   int64
+	ID         string
+	CaseID     string
+	Kind       string
+	TaskKey    string
+	Title      string
+	Body       string
+	Link       string
+	Assignee   string
+	Successor  string
+	State      string
+	DueAt      int64
+	OpenedAt   int64
+	ByWhom     string
+	Note       string
+	EndedAt    int64
+	RotationID string
 }
 
 type Timeline struct {

@@ -108,16 +108,20 @@ select * from asset where case_id = @case_id order by id;
 
 -- name: InsertTask :exec
 insert into task (
-    id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at
+    id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at,
+    rotation_id
 ) values (
     @id, @case_id, @kind, @task_key, @title, @body, @link, @assignee, @successor, @state, @due_at, @opened_at,
-    @by_whom, @note, @ended_at
+    @by_whom, @note, @ended_at, @rotation_id
 ) on conflict (case_id, task_key) do update set
     assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
     body = excluded.body, by_whom = excluded.by_whom, note = excluded.note, ended_at = excluded.ended_at;
 
+-- TasksOf lists a case's own tasks and those of the rotations that serve it.
 -- name: TasksOf :many
-select * from task where case_id = @case_id order by id;
+select * from task k where k.case_id = @case_id or k.rotation_id <> '' and k.rotation_id in (
+    select rc.rotation_id from rotation_case rc where rc.case_id = @case_id
+) order by k.id;
 
 -- name: TaskByID :one
 select * from task where id = @id;

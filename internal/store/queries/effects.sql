@@ -24,28 +24,6 @@ returning case_id, effect_key;
 delete from receipt where hash = @hash and (used_at > 0 or expires_at <= @now)
 returning case_id, effect_key, used_at;
 
--- name: OpenRotation :one
-select * from rotation where credential = @credential and (state = 'open' or minted_at >= @since)
-order by minted_at limit 1;
-
--- name: InsertRotation :exec
-insert into rotation (id, credential, state, result, opened_at, minted_at, retire_at, retired_at)
-values (@id, @credential, 'open', '', @opened_at, 0, 0, 0);
-
--- name: SaveRotation :exec
-update rotation set state = @state, result = @result, minted_at = @minted_at, retire_at = @retire_at, retired_at = @retired_at
-where id = @id;
-
--- name: LinkRotation :exec
-insert into rotation_case (rotation_id, case_id) values (@rotation_id, @case_id)
-on conflict (rotation_id, case_id) do nothing;
-
--- name: RotationsOf :many
-select r.* from rotation r join rotation_case rc on rc.rotation_id = r.id where rc.case_id = @case_id order by r.id;
-
--- name: RotationsToRetire :many
-select * from rotation where state = 'minted' and retire_at > 0 and retire_at <= @now order by retire_at limit 50;
-
 -- name: ClaimSeat :exec
 insert into seat_claim (organization, address_key, case_id) values (@organization, @address_key, @case_id)
 on conflict (organization, address_key) do nothing;

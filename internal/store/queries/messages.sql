@@ -46,6 +46,6 @@ where t.state = 'open' and t.due_at > 0 and (cast(@channels as boolean) or t.ass
 order by t.due_at limit @most;
 
 -- DropTasks ends what nobody needs any more when a case ends; what is to be
--- done after a removal stays.
+-- done after a removal, and what belongs to a rotation, stays.
 -- name: DropTasks :exec
-update task set state = 'dropped', ended_at = @now where case_id = @case_id and state = 'open' and kind <> 'follow_up';
+update task set state = 'dropped', ended_at = @now where case_id = @case_id and state = 'open' and kind <> 'follow_up' and rotation_id = '';
