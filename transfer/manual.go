@@ -81,7 +81,7 @@ func (m *Manual) Transfer(ctx context.Context, h Handover) (Receipt, error) {
 	switch h.Asset.Kind {
 	case AssetContent:
 		t.Title = fmt.Sprintf("Hand over everything of %s to %s", from, to)
-		t.Link, t.Items = m.page(h.Organization, "settings", "members"), items(h.Items)
+		t.Link, t.Items = m.MembersPage(h.Organization), items(h.Items)
 		t.Instruction = "In Settings → Organization settings → Members & Groups tick " + from + ", choose Bulk Transfer Edit Access, choose " +
 			to + ", and confirm; it cannot be undone, and " + to + " must have logged in within the last 30 days and have access to the projects. " +
 			"Then look in every project, with the owner filter set to " + from + ", for dashboards, notebooks, charts, metrics, cohorts, alerts and subscriptions " +
@@ -150,6 +150,11 @@ func own(how string) string {
 		return ""
 	}
 	return " Its keeper says: " + how
+}
+
+// MembersPage is where a person changes what a member of the organization may do.
+func (m *Manual) MembersPage(organization string) string {
+	return m.page(organization, "settings", "members")
 }
 
 func (m *Manual) receipt(t Task) Receipt {

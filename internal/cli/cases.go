@@ -86,7 +86,7 @@ func (o *operate) listCases(all console.CaseList) error {
 		return err
 	}
 	for _, b := range batches(all.Cases) {
-		_, _ = fmt.Fprintf(o.env.Stderr, "One change to a group would remove %d of these. If it was meant: offramp cases release --batch %s; "+
+		_, _ = fmt.Fprintf(o.env.Stderr, "One change would remove %d of these. If it was meant: offramp cases release --batch %s; "+
 			"if not: offramp cases cancel --batch %s --because TEXT\n", b.held, b.id, b.id)
 	}
 	if all.Next != "" {
@@ -125,40 +125,6 @@ func list[T ~string](of []T) string {
 		out = append(out, string(v))
 	}
 	return strings.Join(out, ", ")
-}
-
-func casesOpen(o *operate) *cobra.Command {
-	var in console.OpenRequest
-	var reason string
-	cmd := &cobra.Command{
-		Use: "open --person ADDRESS --reason REASON", Short: "Open a case, or make the live one more urgent", Args: noArgs,
-		Long: "Open a case on your word, whatever the identity provider says. The person is not entitled to a seat until the\n" +
-			"case is cancelled. With --reason security_incident the removal comes first.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			known := false
-			if in.Reason, known = offboard.KnownReason(reason); !known {
-				return usage(cmd, "--reason is one of %s", list(offboard.Reasons()))
-			}
-			if in.Person == "" {
-				return usage(cmd, "say who leaves with --person")
-			}
-			c, err := o.client(cmd)
-			if err != nil {
-				return err
-			}
-			var k console.Case
-			if err := c.call(cmd.Context(), http.MethodPost, "cases", nil, in, &k); err != nil {
-				return err
-			}
-			return o.decided("opened", k)
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&in.Person, "person", "", "user name or address of who leaves")
-	f.StringVar(&in.Connection, "connection", "", "the connection, where several people hold the address or, in an incident, no identity provider knows it")
-	f.StringVar(&reason, "reason", "", "one of "+list(offboard.Reasons()))
-	f.StringVar(&in.Ticket, "ticket", "", "ticket")
-	return cmd
 }
 
 // decided prints what a decision about a case came to.

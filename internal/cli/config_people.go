@@ -71,6 +71,7 @@ type meeting struct {
 	Reason    offboard.Reason   `json:"reason,omitempty"`
 	NotBefore time.Time         `json:"not_before,omitzero"`
 	Due       time.Time         `json:"due,omitzero"`
+	Revoke    []string          `json:"revoke,omitempty"` // of plan mover: what the person would lose
 	Note      string            `json:"note,omitempty"`
 	Failed    []string          `json:"failed,omitempty"` // policies whose condition failed
 }
@@ -146,6 +147,9 @@ func meet(s subject, cfg *config.Config, rules func(string) offboard.Rules, now 
 	if o := v.Open; o != nil {
 		m.Policy, m.Version, m.Why = o.Policy.Name, o.Policy.Version, o.Policy.Why
 		m.Plan, m.Reason, m.NotBefore, m.Due = o.Plan, o.Reason, o.NotBefore, o.Due
+		if o.Plan == offboard.Mover {
+			m.Revoke = o.Policy.Revoke.Sentences()
+		}
 		if m.Note == "" {
 			m.Note = o.Note
 		}
@@ -166,6 +170,9 @@ func printMeetings(w io.Writer, met []meeting) error {
 				plain(m.Person), m.Policy, m.Version, m.Plan, words(m.Reason), m.NotBefore.UTC().Format("2006-01-02 15:04Z"))
 		}
 		fmt.Fprintf(&b, "    %s\n", wrap(m.Why, 4))
+		if len(m.Revoke) > 0 {
+			fmt.Fprintf(&b, "    keeps the seat, and is to %s\n", wrap(strings.Join(m.Revoke, ", "), 4))
+		}
 		if m.Note != "" {
 			fmt.Fprintf(&b, "    %s\n", wrap(m.Note, 4))
 		}

@@ -35,6 +35,7 @@ type met struct {
 	Person, Policy, Version, Why, Plan, Reason, Note string
 	NotBefore                                        string `json:"not_before"`
 	Failed                                           []string
+	Revoke                                           []string
 }
 
 // check runs config check over a file of people.
@@ -116,7 +117,13 @@ func TestTheReadyMadePoliciesMeetWhoTheyAreFor(t *testing.T) {
 			}
 		}
 	}
-	code, out, problem := check(t, together, "people.jsonl", `{"userName": "jo@example.com", "department": "Growth", "was": {"department": "Analytics"}}`)
+	code, out, problem := check(t, together, "people.jsonl", `{"userName": "jo@example.com", "department": "Product", "was": {"department": "Growth"}}`)
+	for _, says := range []string{"policy role-change-read-only,", "plan mover", "keeps the seat, and is to have no more than direct role Viewer on every project"} {
+		if code != 0 || !strings.Contains(strings.Join(strings.Fields(out), " "), says) {
+			t.Errorf("who needs to read only: %d, %q is missing in\n%s%s", code, says, out, problem)
+		}
+	}
+	code, out, problem = check(t, together, "people.jsonl", `{"userName": "jo@example.com", "department": "Growth", "was": {"department": "Analytics"}}`)
 	if code != 0 || !strings.Contains(out, "no case opens") {
 		t.Errorf("who moves between analytics teams: %d %s%s", code, out, problem)
 	}

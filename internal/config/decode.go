@@ -62,6 +62,9 @@ func (d *decoder) value(key string, node ast.Node, v reflect.Value) {
 				v.Set(reflect.ValueOf(Publish{Dir: text}))
 				return
 			}
+		case RevokeProjects:
+			d.revokeProjects(key, node, v)
+			return
 		}
 	}
 	switch v.Kind() { //nolint:exhaustive // the others are not in Config

@@ -43,6 +43,13 @@ func TestBadFilesAreToldWithTheWayOut(t *testing.T) {
 		{"a quoted boolean", connection(`trust: {incidents: "true"}`), "trust.incidents: write true or false, without quotes"},
 		{"an address range with host bits", minimal + "trusted_proxies: [10.0.0.1/8]\n", ":8:19: trusted_proxies[0]: write an address range"},
 
+		{"a mover who loses nothing", minimal + "policies: [{name: m, plan: mover}]\n", "policies[0].revoke: say what a mover loses"},
+		{"a removal that names what is revoked", minimal + "policies: [{name: m, revoke: {role: Viewer}}]\n", "policies[0].revoke: remove it, or write plan: mover"},
+		{"a project that is none", minimal + "policies: [{name: m, plan: mover, revoke: {projects: ['7']}}]\n", "policies[0].revoke.projects[0]: name the id of a project"},
+		{"a word in place of projects", minimal + "policies: [{name: m, plan: mover, revoke: {projects: none}}]\n", "policies[0].revoke.projects: write all, or a list"},
+		{"a group to leave and to join", minimal + "policies: [{name: m, plan: mover, revoke: {groups: {leave: [A], join: [a]}}}]\n", "policies[0].revoke.groups.join[0]: remove it from leave"},
+		{"a handover of somebody who stays", minimal + "policies: [{name: m, plan: mover, revoke: {projects: all}, successor: sam@example.com}]\n", "policies[0].successor: remove it: a mover keeps"},
+
 		{"a mode that is missing", strings.Replace(minimal, "mode: observe\n", "", 1), ":1:1: mode: write observe"},
 		{"a listener without a port", minimal + "listen: localhost\n", "listen: write HOST:PORT"},
 		{"a listener with a port too large", minimal + "listen: :70000\n", "listen: write HOST:PORT"},

@@ -24,6 +24,7 @@ type Policy struct {
 	Unlisted     Unlisted      `yaml:"unlisted"`      // empty: handover.unlisted
 	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
 	FollowUp     []FollowUp    `yaml:"follow_up"`     // tasks for people elsewhere, after the removal; none: nobody is asked
+	Revoke       Revoke        `yaml:"revoke"`        // required with plan mover, and only there
 }
 
 // NotBefore is when a case may begin: some time after the decision, or at the
@@ -51,6 +52,7 @@ type Plan string
 const (
 	PlanLeaver    Plan = "leaver"
 	PlanEmergency Plan = "emergency"
+	PlanMover     Plan = "mover" // the seat stays, with less access
 )
 
 func (p *Policy) defaults() { *p = Policy{Plan: PlanLeaver, Approvals: 1, Contain: "when waiting"} }
@@ -68,10 +70,11 @@ func (v *validator) policies() {
 		v.require(p.Approvals >= 0 && p.Approvals <= 2, "write 0, 1 or 2 approvals", key+".approvals")
 		v.require(p.NotBefore.After >= 0 && p.Due >= 0 && p.Deadline >= 0, "write durations of zero or more", key)
 		v.require(p.Reason == "" || p.Trigger != "", "remove it, or add trigger: other cases have the reason that they opened with", key+".reason")
-		v.oneOf(string(p.Plan), []string{"leaver", "emergency"}, key+".plan")
+		v.oneOf(string(p.Plan), []string{"leaver", "emergency", "mover"}, key+".plan")
 		v.oneOf(p.Contain, []string{"always", "when waiting", "never"}, key+".contain")
 		v.oneOf(string(p.AtDeadline), []string{"", "remove", "escalate", "hold"}, key+".at_deadline")
 		v.oneOf(string(p.Unlisted), []string{"", "task", "note"}, key+".unlisted")
+		v.revoke(p, key)
 		v.require(p.Successor == "" || isAddress(p.Successor), "write an e-mail address", key+".successor")
 		v.followUps(p.FollowUp, key+".follow_up")
 	}

@@ -34,6 +34,8 @@ type Store interface {
 	Differences
 	Rotations(ctx context.Context, f offboard.RotationFilter) ([]offboard.RotationFile, error)
 	ConfirmRotation(ctx context.Context, id string, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error)
+	NewBatch() string
+	Propose(ctx context.Context, batch, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
 	Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error
 	Pause(ctx context.Context, by, why string) error
 	Resume(ctx context.Context) error
@@ -73,6 +75,13 @@ type Load struct {
 	TasksOverdue int
 }
 
+// Access reads who may do what in Amplitude. What it cannot tell it refuses with
+// an *offboard.RefusedError. *runner.Runner is one.
+type Access interface {
+	SoleAccess(ctx context.Context, organization string, project int) (offboard.SoleAccess, error)
+	Seated(ctx context.Context, organization, address string) (bool, error)
+}
+
 // Options are what a console needs.
 type Options struct {
 	Store         Store // required
@@ -81,6 +90,7 @@ type Options struct {
 	Organizations []string                                     // names; only these are compared with what is meant
 	Rules         func(connection string) offboard.Rules       // required; for cases that operators open
 	Reachable     func(connection, address string) bool        // whether an address is in the connection's domains; nil: always
+	Access        Access                                       // for the sunset of projects; nil: none can be proposed
 	Protected     func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
 	Load          func(ctx context.Context) (Load, error)      // required
 	Callback      func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks

@@ -29,6 +29,7 @@ type desk struct {
 	*memory
 	t       *testing.T
 	console *console.Console
+	access  *amplitude
 }
 
 func newDesk(t *testing.T) *desk {
@@ -60,10 +61,13 @@ func newDesk(t *testing.T) *desk {
 		})
 	}
 	operators[3].Capacities = []string{"security"}
+	access := &amplitude{}
 	c, err := console.New(console.Options{
-		Store: m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
-		Rules: func(string) offboard.Rules {
-			return offboard.Rules{Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}
+		Access: access,
+		Store:  m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
+		Rules: func(connection string) offboard.Rules {
+			reach := map[string][]string{"okta": {"acme", "agency"}, "entra": {"agency"}}
+			return offboard.Rules{Organizations: reach[connection], Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}
 		},
 		Reachable: func(_, address string) bool { return offboard.Domain(address) == "example.com" },
 		Load:      func(context.Context) (console.Load, error) { return console.Load{CasesOverdue: 1}, nil },
@@ -82,7 +86,7 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &desk{memory: m, t: t, console: c}
+	return &desk{memory: m, t: t, console: c, access: access}
 }
 
 // ask sends a request as the operator of a token and returns status and body.
@@ -101,6 +105,14 @@ func (d *desk) ask(token, method, path, body string, header ...string) (int, str
 	w := httptest.NewRecorder()
 	d.console.Admin().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
+}
+
+// has checks that an answer holds a text.
+func (d *desk) has(answer, text string) {
+	d.t.Helper()
+	if !strings.Contains(answer, text) {
+		d.t.Errorf("%s is missing in %s", text, answer)
+	}
 }
 
 // want asks and checks the status; the answer has to hold the text.

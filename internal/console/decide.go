@@ -294,7 +294,7 @@ func (c *Console) resume(r *http.Request, by Operator) (int, any, error) {
 func (c *Console) openCase(r *http.Request, by Operator) (int, any, error) {
 	in, err := decode[OpenRequest](r)
 	if err == nil {
-		err = tidy(&in.Person, &in.Connection, &in.Ticket)
+		err = tidy(&in.Person, &in.Connection, &in.Ticket, &in.Policy, &in.Because)
 	}
 	if err != nil {
 		return 0, nil, err
@@ -310,7 +310,7 @@ func (c *Console) openCase(r *http.Request, by Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	order := offboard.Order{Reason: reason, By: by.Name, Ticket: in.Ticket}
+	order := offboard.Order{Reason: reason, By: by.Name, Ticket: in.Ticket, Policy: in.Policy, Why: in.Because}
 	joined := false
 	id, err := c.opts.Store.Reconsider(r.Context(), person.ID,
 		func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {

@@ -181,7 +181,13 @@ func (m *memory) write(id string, entries ...offboard.Entry) {
 	}
 }
 
-func (m *memory) Reconsider(_ context.Context, id string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error) {
+func (m *memory) NewBatch() string { return "batch-1" }
+
+func (m *memory) Reconsider(ctx context.Context, id string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error) {
+	return m.Propose(ctx, "", id, decide)
+}
+
+func (m *memory) Propose(_ context.Context, batch, id string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.people {
@@ -193,7 +199,7 @@ func (m *memory) Reconsider(_ context.Context, id string, decide func(offboard.P
 		for _, f := range m.files {
 			if f.Case.PersonID == id && f.Case.State.Live() {
 				live = f
-				prior = offboard.PriorCase{Live: true, Reason: f.Case.Reason, Began: f.RemoveBegan()}
+				prior = offboard.PriorCase{Live: true, Plan: f.Case.Plan, Reason: f.Case.Reason, Began: f.RemoveBegan()}
 			}
 		}
 		d, v, err := decide(*p, prior)
@@ -204,6 +210,9 @@ func (m *memory) Reconsider(_ context.Context, id string, decide func(offboard.P
 		switch {
 		case v.Open != nil:
 			live = m.open(*p, *v.Open)
+			if batch != "" {
+				live.Case.State, live.Case.Waiting, live.Case.Batch = offboard.StateHeld, offboard.WaitNothing, batch
+			}
 		case v.Join != nil:
 			live.Case.Plan, live.Case.Reason = v.Join.Plan, v.Join.Reason
 		}

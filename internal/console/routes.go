@@ -23,6 +23,7 @@ func (c *Console) routes() []route {
 	return []route{
 		{http.MethodGet, "/cases", Viewer, c.listCases},
 		{http.MethodPost, "/cases", Worker, c.openCase},
+		{http.MethodPost, "/sunsets", Worker, c.openSunset},
 		{http.MethodGet, "/cases/{id}", Viewer, c.showCase},
 		{http.MethodGet, "/cases/{id}/explain", Viewer, c.explainCase},
 		{http.MethodPost, "/cases/{id}/approve", Approver, c.approve},

@@ -295,6 +295,33 @@ type OpenRequest struct {
 	Connection string          `json:"connection,omitempty"` // required where several people hold the address
 	Reason     offboard.Reason `json:"reason"`
 	Ticket     string          `json:"ticket,omitempty"`
+	Policy     string          `json:"policy,omitempty"`  // its name; empty: the one whose condition holds
+	Because    string          `json:"because,omitempty"` // for the record
+}
+
+// SunsetRequest proposes that everybody leaves whose only access is one project.
+type SunsetRequest struct {
+	Project      int    `json:"project"`
+	Organization string `json:"organization,omitempty"` // required where several have the project
+	Because      string `json:"because"`
+	Ticket       string `json:"ticket,omitempty"`
+	Policy       string `json:"policy,omitempty"`
+}
+
+// SunsetResult is who is proposed, held as one batch, and who is not.
+type SunsetResult struct {
+	Batch        string   `json:"batch,omitempty"` // to release or cancel; empty: nobody is proposed
+	Organization string   `json:"organization"`
+	Looked       []int    `json:"projects_looked_at"`
+	Opened       []Case   `json:"opened"`
+	Live         []string `json:"live"` // addresses that have a live case already
+	Left         []Left   `json:"left"` // who is not proposed, and why
+}
+
+// Left is an address that somebody has to look at.
+type Left struct {
+	Address string `json:"address"`
+	Why     string `json:"why"`
 }
 
 // ApproveRequest is the asking operator's yes.

@@ -165,7 +165,7 @@ func (d *Daemon) handlers(ctx context.Context) error {
 	}
 	con, err := console.New(console.Options{
 		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Organizations: organizationNames(d.cfg), Rules: rules.of,
-		Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Mode: string(d.cfg.Mode), Version: d.opts.Version,
+		Access: d.runner, Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Mode: string(d.cfg.Mode), Version: d.opts.Version,
 		Log: d.opts.Log.Named("console"),
 	})
 	if err != nil {

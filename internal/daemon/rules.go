@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"offramp/internal/config"
@@ -52,6 +53,7 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 			Approvals: p.Approvals, Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
 			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
 			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt, FollowUp: followUps(p.FollowUp),
+			Revoke: revokes(p.Revoke),
 		}})
 	}
 	builtIn := offboard.Fallback()
@@ -62,6 +64,19 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 		problems = append(problems, cfg.Problem(fmt.Sprintf("policies[%d].%s", b.Index, b.Key), b.Err.Error()))
 	}
 	return ps, problems
+}
+
+// revokes is what a mover's policy takes away.
+func revokes(r config.Revoke) offboard.Revoke {
+	out := offboard.Revoke{
+		All: r.Projects.All, Leave: r.Groups.Leave, Join: r.Groups.Join, Role: r.Role, OrganizationRole: r.OrganizationRole,
+	}
+	for _, id := range r.Projects.IDs {
+		if n, err := strconv.Atoi(id); err == nil { // checked to be the id of a project
+			out.Projects = append(out.Projects, n)
+		}
+	}
+	return out
 }
 
 // Rules returns the rules of each connection as the file has them, for a look

@@ -168,7 +168,8 @@ func Retry(f File, by, because string) (Update, error) {
 func reopened(f File, step StepName) []Task {
 	var out []Task
 	for _, t := range f.Tasks {
-		ofStep := step == StepHandover && t.Kind != TaskRotate && t.Kind != TaskFollowUp || step == StepRotate && t.Kind == TaskRotate
+		ofStep := step == StepHandover && t.Kind != TaskRotate && t.Kind != TaskRevoke && t.Kind != TaskFollowUp ||
+			step == StepRotate && t.Kind == TaskRotate || step == StepRevoke && t.Kind == TaskRevoke
 		if ofStep && t.State == TaskDeclined {
 			t.State, t.By, t.Note, t.Ended = TaskOpen, "", "", time.Time{}
 			out = append(out, t)
@@ -260,7 +261,7 @@ func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error
 		if a.Successor == "" {
 			return Update{}, incomplete("name the successor by their address")
 		}
-	case TaskHandover, TaskRotate, TaskFollowUp:
+	case TaskHandover, TaskRotate, TaskFollowUp, TaskRevoke:
 	}
 	text := "done: " + task.Title
 	if a.Successor != "" {
@@ -295,12 +296,16 @@ type Order struct {
 	Reason Reason // required
 	By     string // required
 	Ticket string
+	Policy string // name of the policy to take, whatever its conditions say; empty: the one whose condition holds
+	Why    string // what the operator says about it, for the record; may be empty
 }
 
 // OpenBy opens a case on an operator's word, under a standing removal decision:
 // whatever the identity provider says, the person is not entitled until the case
-// is cancelled. A live case changes to the order's plan when the order is more
-// urgent and the removal has not begun; otherwise the order is refused.
+// is cancelled. With a policy of plan mover they stay entitled, and the decision
+// stands for the reduction. A live case changes to the order's plan when the
+// order is more urgent, or a removal in place of a reduction, and the removal has
+// not begun; otherwise the order is refused.
 //
 // What the identity provider claims about a departure has no part in it.
 func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decision, Verdict, error) {
@@ -315,8 +320,17 @@ func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decisi
 	if p.Adopted() {
 		text += " for an address that no identity provider sent"
 	}
-	opening := newOpening(departure{was: p, is: p, reason: o.Reason, how: ByOperator, text: text}, r, now)
-	decision := &Decision{Reason: o.Reason, By: o.By}
+	d := departure{was: p, is: p, reason: o.Reason, how: ByOperator, text: withWhy(text, o.Why)}
+	if o.Policy != "" {
+		chosen, ok := r.Triggers.Named(o.Policy)
+		if !ok {
+			return nil, Verdict{}, incomplete("no policy is named " + o.Policy + "; there are: " + strings.Join(r.Triggers.Names(), ", "))
+		}
+		chosen.Why = o.By + " chose it"
+		d.policy = &chosen
+	}
+	opening := newOpening(d, r, now)
+	decision := &Decision{Reason: o.Reason, By: o.By, Keeps: opening.Plan == Mover}
 	switch {
 	case !prior.Live:
 		return decision, Verdict{Open: &opening}, nil
@@ -324,6 +338,9 @@ func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decisi
 		return decision, Verdict{Again: true, Trace: opening.Trigger}, nil
 	case prior.Began:
 		return nil, Verdict{}, refused("a case is live for this person and its removal has begun: there is nothing to add")
+	case opening.Plan == Mover && prior.Plan != Mover:
+		return nil, Verdict{}, refused("a case that removes this person is live, and a reduction does not take its place; cancel that case first")
+	case prior.Plan == Mover && opening.Plan != Mover: // a removal takes the place of a reduction
 	case prior.scheduled(p.Removal, now): // it need not wait for the leave date any more
 	case opening.Reason.urgency() <= prior.Reason.urgency():
 		return nil, Verdict{}, refused("a case is live for this person, reason %s, and %s is not more urgent", prior.Reason, o.Reason)

@@ -122,11 +122,12 @@ const (
 	TaskRotate    TaskKind = "rotate"
 	TaskCheck     TaskKind = "check"
 	TaskFollowUp  TaskKind = "follow_up" // outlives its case
+	TaskRevoke    TaskKind = "revoke"    // access that no API can take away
 )
 
 // TaskKinds lists every kind, for metrics.
 func TaskKinds() []TaskKind {
-	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck, TaskFollowUp}
+	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck, TaskFollowUp, TaskRevoke}
 }
 
 // TaskState is where a task stands.
@@ -197,7 +198,7 @@ type File struct {
 
 // Standing is what the directory says about the person and the seat now.
 type Standing struct {
-	Entitled      bool     // the person, through their own connection, when the case may begin
+	Entitled      bool     // the person, through their own connection, when the case may begin: see Spared
 	ElsewhereBy   string   // connection through which the same human is entitled, empty: none
 	HeldBy        string   // id of another person who holds the address, empty: none
 	SeatClaimedBy string   // live case of somebody else that claimed the seat, empty: none

@@ -18,6 +18,9 @@ type Sentence struct {
 // guards would say to a removal at g.Now. g needs no File and no Step.
 func Explain(f File, g GuardFacts) []Sentence {
 	g.File, g.Step = f, StepRemove
+	if f.Case.Plan == Mover {
+		g.Step = StepRevoke
+	}
 	out := []Sentence{
 		{"opened", explainOpening(f)},
 		{"policy", explainPolicy(f.Case.Policy)},
@@ -42,6 +45,11 @@ func explainOpening(f File) string {
 	case d.LeaveDate:
 		text += fmt.Sprintf(" The person is not entitled to a seat from %s, by the leave date that the identity provider gives; "+
 			"clearing or moving it there ends or moves the case.", instant(d.From))
+	case d.Keeps && d.Policy != "":
+		text += fmt.Sprintf(" The person keeps the seat; policy %s reduces what they may do there until what it acted upon no longer holds, "+
+			"which gives back what the case took.", d.Policy)
+	case d.Keeps:
+		text += fmt.Sprintf(" The person keeps the seat, with less access by the word of %s; cancelling the case gives back what it took.", d.By)
 	case d.Policy != "":
 		text += fmt.Sprintf(" The person is active, and not entitled to a seat by policy %s until what it acted upon no longer holds.", d.Policy)
 	default:
@@ -59,6 +67,9 @@ func explainPolicy(p Policy) string {
 		text += ", because " + strings.TrimSuffix(p.Why, ".")
 	}
 	text += ". It asks for " + countOf(p.Approvals, "approval")
+	if p.Plan == Mover {
+		return text + " and leaves the seat; the person is to " + strings.Join(p.Revoke.Sentences(), ", ") + "."
+	}
 	switch p.Contain {
 	case ContainAlways:
 		text += " and takes groups away before the removal"
@@ -88,6 +99,9 @@ func explainState(f File, now time.Time) string {
 	case StateRunning:
 		return "It is being worked on" + note + "."
 	case StateVerifying:
+		if c.Plan == Mover {
+			return "The access is reduced, and is looked at again until that is proven" + note + "."
+		}
 		return "The removal is done, and is looked at again until it is proven" + note + "."
 	case StateWaiting:
 	}
@@ -181,6 +195,9 @@ func explainNext(f File, now time.Time) string {
 
 func explainGuards(g GuardFacts) string {
 	p := Guard(g)
+	if g.Step == StepRevoke {
+		return explainReduction(p)
+	}
 	switch {
 	case p.Allowed:
 		return "The guards would let the member be removed now. Whether another case works on the same seat they see at the removal itself."
@@ -190,6 +207,16 @@ func explainGuards(g GuardFacts) string {
 		return "The guards would let nothing be changed: " + p.Because + "."
 	}
 	return "The guards would not let the member be removed now: " + p.Because + "."
+}
+
+func explainReduction(p Permission) string {
+	switch {
+	case p.Allowed:
+		return "The guards would let access be taken away now."
+	case p.Cancel:
+		return "The guards would end the case and give back what it took: " + p.Because + "."
+	}
+	return "The guards would not let access be taken away now: " + p.Because + "."
 }
 
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -28,7 +28,11 @@ func FollowUps(f File, now time.Time) []Task {
 		if text != "" {
 			text += "\n\n"
 		}
-		text += fmt.Sprintf("%s (%s) was removed from Amplitude. Reason: %s.", f.Person.Name(), f.Case.Address, words(string(f.Case.Reason)))
+		what := "was removed from Amplitude"
+		if f.Case.Plan == Mover {
+			what = "keeps the seat in Amplitude, with less access"
+		}
+		text += fmt.Sprintf("%s (%s) "+what+". Reason: %s.", f.Person.Name(), f.Case.Address, words(string(f.Case.Reason)))
 		out = append(out, Task{
 			Kind: TaskFollowUp, Key: key, Title: u.Title, Text: text, Assignee: u.Assignee, State: TaskOpen, Due: now.Add(followUpTime),
 		})

@@ -55,11 +55,11 @@ func Guard(f GuardFacts) Permission {
 	case c.Ending == EndCancel && !f.File.RemoveBegan():
 		return Permission{Cancel: true, Because: "an operator cancelled the case"}
 	case s.Entitled && !f.File.RemoveBegan():
-		return Permission{Cancel: true, Because: "the person is entitled again"}
+		return Permission{Cancel: true, Because: SparedBecause(c.Plan)}
 	case s.Entitled:
 		return Permission{Outcome: OutcomeRehired, Because: "entitled again after the removal had begun: see what was answered, " +
 			"and invite them again in Amplitude where they are gone"}
-	case s.ElsewhereBy != "" && !incident:
+	case s.ElsewhereBy != "" && !incident && c.Plan != Mover: // a mover stays entitled
 		return refuse("the person is entitled through connection " + s.ElsewhereBy +
 			"; remove them there too, or cancel the case")
 	case f.Protected != "":

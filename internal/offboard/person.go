@@ -62,7 +62,8 @@ type Claims struct {
 }
 
 // Decision is a standing removal decision: this person shall have no seat,
-// whatever the identity provider says, from its beginning until it ends.
+// whatever the identity provider says, from its beginning until it ends. One
+// that keeps the seat only reduces what the person may do there.
 type Decision struct {
 	Reason    Reason    `json:"reason"`
 	By        string    `json:"by"`
@@ -71,11 +72,13 @@ type Decision struct {
 	LeaveDate bool      `json:"leave_date,omitempty"` // made by the claimed leave date: changes and ends with it
 	Policy    string    `json:"policy,omitempty"`     // made by this policy's trigger: ends when it no longer holds
 	Before    *Before   `json:"before,omitempty"`     // with Policy: what the trigger compares with
+	Keeps     bool      `json:"keeps,omitempty"`      // the plan is mover: the person stays entitled
 }
 
-// Stands reports whether the decision is in force at now. A nil decision never is.
+// Stands reports whether the decision takes the seat away at now. A nil one, and
+// one that keeps the seat, never does.
 func (d *Decision) Stands(now time.Time) bool {
-	return d != nil && !now.Before(d.From) && (d.Until.IsZero() || now.Before(d.Until))
+	return d != nil && !d.Keeps && !now.Before(d.From) && (d.Until.IsZero() || now.Before(d.Until))
 }
 
 // Name is how the person is called in a sentence: display name, else given and

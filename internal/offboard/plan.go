@@ -14,10 +14,11 @@ type PlanName string
 const (
 	Leaver    PlanName = "leaver"
 	Emergency PlanName = "emergency"
+	Mover     PlanName = "mover" // the seat stays, with less access
 )
 
 // Plans lists every plan, for help texts and metrics.
-func Plans() []PlanName { return []PlanName{Leaver, Emergency} }
+func Plans() []PlanName { return []PlanName{Leaver, Emergency, Mover} }
 
 // StepName names one step of a plan.
 type StepName string
@@ -31,6 +32,7 @@ const (
 	StepApprove   StepName = "approve"
 	StepHandover  StepName = "handover"
 	StepRotate    StepName = "rotate"
+	StepRevoke    StepName = "revoke"
 	StepRemove    StepName = "remove"
 	StepVerify    StepName = "verify"
 	StepAudit     StepName = "audit"
@@ -41,11 +43,15 @@ const (
 // Steps returns the order of a plan. An unknown plan gets the leaver's: a
 // missing plan must never mean that nothing is done.
 func Steps(p PlanName) []StepName {
-	if p == Emergency {
+	switch p {
+	case Emergency:
 		return []StepName{
 			StepRemove, StepIdentify, StepVerify, StepRotate, StepAudit, StepNotify,
 			StepInventory, StepHandover, StepArchive,
 		}
+	case Mover:
+		return []StepName{StepIdentify, StepSnapshot, StepApprove, StepRevoke, StepVerify, StepNotify, StepArchive}
+	case Leaver:
 	}
 	return []StepName{
 		StepIdentify, StepSnapshot, StepContain, StepInventory, StepApprove, StepHandover,
@@ -73,7 +79,7 @@ func Again(steps []Step) []Step {
 			if s.State != StepSkipped {
 				s.State, s.Attempts, s.Error, s.Finished = StepPending, 0, "", time.Time{}
 			}
-		case StepContain, StepInventory, StepApprove, StepHandover, StepRotate, StepAudit, StepNotify, StepArchive:
+		case StepContain, StepInventory, StepApprove, StepHandover, StepRotate, StepRevoke, StepAudit, StepNotify, StepArchive:
 		}
 		out[i] = s
 	}
@@ -82,7 +88,8 @@ func Again(steps []Step) []Step {
 
 // Rewrite returns the steps of a case that changes to a more urgent plan: what
 // has begun stays as it is, what has not is replaced by the new plan's order
-// without the steps that are done.
+// without the steps that are done. What a mover's steps found and proved says
+// nothing about a removal, or about another reduction: those begin afresh.
 func Rewrite(steps []Step, to PlanName) []Step {
 	var kept []Step
 	done := map[StepName]bool{}
@@ -98,6 +105,9 @@ func Rewrite(steps []Step, to PlanName) []Step {
 			done[s.Name] = true
 		}
 		kept = append(kept, s)
+	}
+	if slices.ContainsFunc(steps, func(s Step) bool { return s.Name == StepRevoke }) {
+		clear(done)
 	}
 	for _, name := range Steps(to) {
 		if !done[name] {

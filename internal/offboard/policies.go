@@ -298,6 +298,28 @@ func (ps *Policies) Fires(f PolicyFacts) (*Policy, Reason, []PolicyFailure) {
 	return nil, "", failed
 }
 
+// Named returns the policy of that name, false where there is none.
+func (ps *Policies) Named(name string) (Policy, bool) {
+	if ps != nil {
+		for _, r := range ps.rules {
+			if r.Policy.Name == name {
+				return r.Policy, true
+			}
+		}
+	}
+	return Policy{}, false
+}
+
+// Names lists the policies in their order.
+func (ps *Policies) Names() (out []string) {
+	if ps != nil {
+		for _, r := range ps.rules {
+			out = append(out, r.Policy.Name)
+		}
+	}
+	return out
+}
+
 // Watch reports whether any policy opens cases by a trigger.
 func (ps *Policies) Watch() bool {
 	return ps != nil && slices.ContainsFunc(ps.rules, func(r compiled) bool { return r.trigger != nil })

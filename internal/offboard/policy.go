@@ -19,10 +19,12 @@ type Policy struct {
 	Unlisted  Unlisted      `json:"unlisted"`
 	Trust     bool          `json:"trust_receipt"`       // a hook's "done" opens remove without read-back
 	FollowUp  []FollowUp    `json:"follow_up,omitempty"` // what people do elsewhere after the removal
+	Revoke    Revoke        `json:"revoke,omitzero"`     // of plan mover: what is taken away
 
 	// Of the choice, for a case's record.
-	Why    string `json:"why,omitempty"`    // this policy was taken, as a sentence without its subject
-	Failed string `json:"failed,omitempty"` // the policy whose condition could not be told, or NoPolicy; empty: none failed
+	Why       string `json:"why,omitempty"`        // this policy was taken, as a sentence without its subject
+	GivesBack bool   `json:"gives_back,omitempty"` // an earlier policy of the case lapsed: what it took, and this one does not take, is given back
+	Failed    string `json:"failed,omitempty"`     // the policy whose condition could not be told, or NoPolicy; empty: none failed
 }
 
 // Contain says when groups are taken away before the removal.

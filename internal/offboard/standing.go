@@ -110,14 +110,15 @@ func lapsed(is Person, r Rules, now time.Time) string {
 // upcoming returns the leave date of somebody who is active, where it lies in
 // the future and has to be acted upon; of somebody new also one that has passed.
 func upcoming(was, is Person, r Rules, now time.Time) (at time.Time, ok bool) {
-	if !is.Active || !is.Deleted.IsZero() || is.Removal != nil && !is.Removal.LeaveDate {
+	keeps := is.Removal.Keeping()
+	if !is.Active || !is.Deleted.IsZero() || is.Removal != nil && !is.Removal.LeaveDate && !keeps {
 		return at, false
 	}
 	at, ok = LeaveMoment(is.Claims.LeaveDate, r.Location)
 	if !ok || !now.Before(at) && was.ID != "" {
 		return at, false
 	}
-	return at, is.Removal != nil || freshDate(was, is)
+	return at, is.Removal != nil && !keeps || freshDate(was, is)
 }
 
 // schedule makes the person's case begin at their leave date. The person is
@@ -131,11 +132,15 @@ func schedule(v Verdict, was, is Person, prior PriorCase, at time.Time, r Rules,
 		return v // created after their leave date: they never had a seat through us
 	}
 	is.Removal = leaveDecision(ContractEnd, at)
-	if !prior.Live {
+	if !prior.Live || prior.Plan == Mover {
 		o := newOpening(departure{
 			was: was, is: is, reason: claimedReason(is, ContractEnd), how: ByLeaveDate, leave: at,
 			text: "the identity provider gives a leave date",
 		}, r, now)
+		if prior.Live {
+			v.Join, v.Trace = &o, o.Trigger+"; the removal at that time takes the place of the reduction"
+			return v
+		}
 		v.Open = &o
 		return v
 	}
@@ -146,6 +151,13 @@ func schedule(v Verdict, was, is Person, prior PriorCase, at time.Time, r Rules,
 	m := prior.move(is, r, now)
 	v.Move, v.Trace = m, "the leave date is now "+at.UTC().Format(time.RFC3339)
 	return v
+}
+
+// shifts reports whether a change moves a mover who waits for the date of the
+// move: it was given as leave date.
+func (c PriorCase) shifts(was, is Person) bool {
+	return c.Live && c.Plan == Mover && c.Policy.AtLeave && !c.Revoking && is.Removal.Keeping() &&
+		was.Claims.LeaveDate != is.Claims.LeaveDate
 }
 
 // move is when a live case begins by the person's leave date.

@@ -41,7 +41,7 @@ func (s State) CanBecome(next State) bool {
 	case StateRunning:
 		to = []State{StateWaiting, StateVerifying, StateHeld, StateNeedsAttention, StateClosed, StateCancelled}
 	case StateVerifying:
-		to = []State{StateRunning, StateWaiting, StateNeedsAttention, StateClosed}
+		to = []State{StateRunning, StateWaiting, StateNeedsAttention, StateClosed, StateCancelled}
 	case StateNeedsAttention:
 		to = []State{StateRunning, StateClosed, StateCancelled}
 	case StateClosed, StateCancelled:
@@ -73,6 +73,7 @@ type Outcome string
 // The outcomes of closed and cancelled cases.
 const (
 	OutcomeRemoved   Outcome = "removed"   // the seat is gone, verified
+	OutcomeReduced   Outcome = "reduced"   // a mover: the seat stays with less access, verified
 	OutcomeNoSeat    Outcome = "no_seat"   // there was none
 	OutcomeObserved  Outcome = "observed"  // observe mode: written down, not done
 	OutcomeRehired   Outcome = "rehired"   // entitled again after the removal began
@@ -83,7 +84,7 @@ const (
 // Outcomes lists every outcome, for metrics.
 func Outcomes() []Outcome {
 	return []Outcome{
-		OutcomeRemoved, OutcomeNoSeat, OutcomeObserved, OutcomeRehired, OutcomeCancelled, OutcomeResolved,
+		OutcomeRemoved, OutcomeReduced, OutcomeNoSeat, OutcomeObserved, OutcomeRehired, OutcomeCancelled, OutcomeResolved,
 	}
 }
 

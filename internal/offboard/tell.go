@@ -62,7 +62,13 @@ func AskApproval(f File, a Audience) []Message {
 	if len(f.Approvals) >= f.Case.Policy.Approvals {
 		return nil
 	}
+	key, what := "approve", " is removed from Amplitude"
 	text := fmt.Sprintf("%s (%s) leaves, and their seat in Amplitude is to be removed. Reason: %s.", f.Person.Name(), f.Case.Address, words(string(f.Case.Reason)))
+	if f.Case.Plan == Mover {
+		key, what = "approve reduction", " has less access to Amplitude" // a key of its own: a removal may follow in the same case
+		text = fmt.Sprintf("%s (%s) keeps the seat in Amplitude, and is to %s. Reason: %s.", f.Person.Name(), f.Case.Address,
+			strings.Join(f.Case.Policy.Revoke.Sentences(), ", "), words(string(f.Case.Reason)))
+	}
 	if f.Case.Ticket != "" {
 		text += " Ticket: " + f.Case.Ticket + "."
 	}
@@ -71,8 +77,8 @@ func AskApproval(f File, a Audience) []Message {
 	}
 	text += "\n\n" + owns(f) + "\n\nApprove with: offramp cases approve " + f.Case.ID
 	m := Message{
-		Key: "approve", About: AboutApprovals, Approve: true, After: f.Case.Opened.Add(taken),
-		Subject: "Approve that " + f.Person.Name() + " is removed from Amplitude", Text: text,
+		Key: key, About: AboutApprovals, Approve: true, After: f.Case.Opened.Add(taken),
+		Subject: "Approve that " + f.Person.Name() + what, Text: text,
 	}
 	if !f.Case.NotBefore.After(f.Case.Opened.Add(taken)) {
 		m.After = time.Time{} // the case has settled by itself
@@ -214,6 +220,11 @@ func TellClosing(f File, a Audience, summary string) []Message {
 	if f.Case.Verified.IsZero() {
 		m.Text = fmt.Sprintf("The case of %s is closing without a seat removed. Reason of the case: %s.", f.Case.Address, words(string(f.Case.Reason)))
 		m.Subject = f.Person.Name() + " has no seat in Amplitude"
+	}
+	if f.Case.Plan == Mover {
+		m.Subject = f.Person.Name() + " keeps the seat in Amplitude, with less access"
+		m.Text = fmt.Sprintf("What %s may do in Amplitude was reduced: to %s. Reason: %s.", f.Case.Address,
+			strings.Join(f.Case.Policy.Revoke.Sentences(), ", "), words(string(f.Case.Reason)))
 	}
 	if f.Case.Incident() {
 		m.About, to = AboutSecurity, a.Security

@@ -57,10 +57,12 @@ type Move struct{ NotBefore, Due time.Time }
 // PriorCase is what a decision needs to know about the person's earlier cases.
 type PriorCase struct {
 	Live      bool
+	Plan      PlanName // of a live case
 	Reason    Reason
 	Policy    Policy    // of a live case
 	NotBefore time.Time // of a live case
 	Began     bool      // removal began
+	Revoking  bool      // of a live mover: what is taken away began
 	Verified  bool      // absence was proven
 	Batched   bool      // held since it opened, with the others of a mass change
 	Outcome   Outcome   // of the last ended case, empty: there was none
@@ -86,6 +88,10 @@ func Decide(was, is Person, prior PriorCase, r Rules, now time.Time) Verdict {
 		v.Decision = d.decision
 		return leave(v, d, prior, scheduled, r, now)
 	}
+	if prior.shifts(was, is) {
+		v.Move, v.Trace = prior.move(is, r, now), "the date, for which the case waits, changed"
+		return v
+	}
 	if at, ok := upcoming(was, is, r, now); ok {
 		return schedule(v, was, is, prior, at, r, now)
 	}
@@ -110,12 +116,22 @@ func leave(v Verdict, d departure, prior PriorCase, scheduled bool, r Rules, now
 	o := newOpening(d, r, now)
 	if !prior.Live {
 		v.Open = &o
+		if v.Decision == nil && d.is.Removal.Keeping() {
+			v.Lapsed = true // a reduction that is over
+		}
 		return v
 	}
 	v.Trace = d.text
 	switch {
 	case prior.Began && prior.Verified && Entitled(d.was, r.AccessConfigured, now):
 		v.Again = true // they came back after the removal was proven, and leave again
+	case o.Plan == Mover && prior.Plan != Mover:
+		// Whoever is being removed has nothing left to be reduced.
+		v.Decision = nil
+		v.Trace += "; its plan is mover, which does not take the place of a removal: nothing else follows from it"
+	case prior.Plan == Mover && (o.Plan != Mover || o.Policy.Name != prior.Policy.Name):
+		o.Policy.GivesBack = o.Plan == Mover && v.Lapsed
+		v.Join = &o
 	case scheduled || prior.Batched && d.reason != GroupRemoval:
 		// A word about the person: the case no longer hangs on their leave
 		// date, or on what was a mistake for a whole group, or was not.
@@ -182,7 +198,9 @@ func departs(was, is Person, prior PriorCase, r Rules, now time.Time) (d departu
 	}
 	d.reason, d.how = claimedReason(is, d.reason), ByPolicy
 	d.text = "a change at the identity provider that policy " + d.policy.Name + " acts upon"
-	d.decision = &Decision{Reason: d.reason, By: "policy " + d.policy.Name, Policy: d.policy.Name, Before: before(was)}
+	d.decision = &Decision{
+		Reason: d.reason, By: "policy " + d.policy.Name, Policy: d.policy.Name, Before: before(was), Keeps: d.policy.Plan == Mover,
+	}
 	return d, true, failed
 }
 

@@ -58,6 +58,8 @@ func stepOf(n offboard.StepName) stepFunc {
 		return handover
 	case offboard.StepRotate:
 		return rotate
+	case offboard.StepRevoke:
+		return revoke
 	case offboard.StepRemove:
 		return remove
 	case offboard.StepVerify:
@@ -174,7 +176,7 @@ func (a *attempt) mindChanged() string {
 	case f.Case.Ending == offboard.EndCancel && f.Case.Removed.IsZero():
 		return "an operator cancelled the case"
 	case f.Standing.Entitled && !f.RemoveBegan():
-		return "the person is entitled again"
+		return offboard.SparedBecause(f.Case.Plan)
 	}
 	return ""
 }
@@ -277,14 +279,14 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 // the policy lets the removal go on at the handover's deadline.
 func (a *attempt) late(n offboard.StepName) bool {
 	c := a.file.Case
-	if c.Incident() || !c.Removed.IsZero() || a.now().Before(c.Policy.HandoverDeadline(c.Begins(c.Opened))) ||
+	if c.Incident() || c.Plan == offboard.Mover || !c.Removed.IsZero() || a.now().Before(c.Policy.HandoverDeadline(c.Begins(c.Opened))) ||
 		c.Policy.AtDeadline(c.Reason) != offboard.DeadlineRemove {
 		return false
 	}
 	switch n {
 	case offboard.StepSnapshot, offboard.StepContain, offboard.StepInventory, offboard.StepHandover, offboard.StepRotate:
 		return true
-	case offboard.StepIdentify, offboard.StepApprove, offboard.StepRemove, offboard.StepVerify, offboard.StepAudit,
+	case offboard.StepIdentify, offboard.StepApprove, offboard.StepRevoke, offboard.StepRemove, offboard.StepVerify, offboard.StepAudit,
 		offboard.StepNotify, offboard.StepArchive:
 	}
 	return false

@@ -129,6 +129,8 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 	case f.Standing.Entitled:
 		out.end = offboard.OutcomeRehired
 		out.note = "entitled again after the removal: invite them again in Amplitude; what they owned does not come back"
+	case f.Case.Plan == offboard.Mover:
+		out.end, out.note = offboard.OutcomeReduced, a.reducedNote()
 	case len(a.found().present()) == 0 && !a.anyRemoved():
 		out.end, out.note = offboard.OutcomeNoSeat, "no organization had a seat for the address"
 	}

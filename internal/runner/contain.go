@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,17 +36,7 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 			continue
 		}
 		for _, g := range st.Sighting.Groups {
-			perm, _, err := a.do(ctx, change{
-				step: offboard.StepContain, object: object(org.Name, "group", g.ID), claim: []string{org.Name},
-				text: fmt.Sprintf("about to take the member out of group %s in %s", g.Name, org.Name),
-				call: func(ctx context.Context) (string, bool, error) {
-					err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, g.ID, a.file.Case.Address)
-					if notFound(err) {
-						return "the group no longer exists", false, nil
-					}
-					return "taken out of group " + g.Name, false, err
-				},
-			})
+			perm, _, err := a.do(ctx, a.leaveGroup(org, offboard.StepContain, object(org.Name, "group", g.ID), g))
 			if err != nil || !perm.Allowed {
 				return refused(perm), err
 			}
@@ -55,26 +46,7 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 			c.Level, c.Why = "partial", "direct roles cannot be seen or taken away: User Management API "+st.Roles
 		}
 		for _, h := range st.Assignments {
-			perm, _, err := a.do(ctx, change{
-				step: offboard.StepContain, object: roleObject(org.Name, h), claim: []string{org.Name},
-				text: fmt.Sprintf("about to take away the role on project %d in %s", h.Project, org.Name),
-				read: func(ctx context.Context) (bool, string, error) {
-					left, err := org.Client.Assignments(ctx, a.file.Case.Address)
-					for _, l := range left {
-						if l.ID == h.ID {
-							return false, "", err
-						}
-					}
-					return err == nil, "role taken away", err
-				},
-				call: func(ctx context.Context) (string, bool, error) {
-					err := org.Client.DeleteAssignment(ctx, h.ID)
-					if notFound(err) {
-						err = nil
-					}
-					return "role taken away", false, err
-				},
-			})
+			perm, _, err := a.do(ctx, a.takeRole(org, offboard.StepContain, roleObject(org.Name, h), h))
 			if err != nil || !perm.Allowed {
 				return refused(perm), err
 			}
@@ -91,17 +63,62 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 	return outcome{result: c, say: say}, nil
 }
 
+// leaveGroup is the change that takes the member out of a group. Repeating it
+// changes nothing.
+func (a *attempt) leaveGroup(org *organization, step offboard.StepName, obj string, g group) change {
+	return change{
+		step: step, object: obj, claim: []string{org.Name},
+		text: fmt.Sprintf("about to take the member out of group %s in %s", g.Name, org.Name),
+		call: func(ctx context.Context) (string, bool, error) {
+			err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, g.ID, a.file.Case.Address)
+			if notFound(err) {
+				return "the group no longer exists", false, nil
+			}
+			return "taken out of group " + g.Name, false, err
+		},
+	}
+}
+
+// takeRole is the change that takes a direct role away.
+func (a *attempt) takeRole(org *organization, step offboard.StepName, obj string, h roleHeld) change {
+	return change{
+		step: step, object: obj, claim: []string{org.Name},
+		text: fmt.Sprintf("about to take away the role on project %d in %s", h.Project, org.Name),
+		read: func(ctx context.Context) (bool, string, error) {
+			left, err := org.Client.Assignments(ctx, a.file.Case.Address)
+			for _, l := range left {
+				if l.ID == h.ID {
+					return false, "", err
+				}
+			}
+			return err == nil, "role taken away", err
+		},
+		call: func(ctx context.Context) (string, bool, error) {
+			err := org.Client.DeleteAssignment(ctx, h.ID)
+			if notFound(err) {
+				err = nil
+			}
+			return "role taken away", false, err
+		},
+	}
+}
+
 func roleObject(org string, h roleHeld) string {
 	return object(org, "role", strconv.Itoa(h.Project), h.Role, h.ID)
 }
 
-// undo gives back what contain took, and cancels the case.
+// undo gives back what the case took, and cancels it. What a mover lost stays
+// so while a decision still says that they are one.
 func (a *attempt) undo(ctx context.Context, because string) error {
 	s := a.file.Next()
 	if s == nil {
 		return nil
 	}
-	out, err := a.giveBack(ctx)
+	steps := []offboard.StepName{offboard.StepContain}
+	if !a.file.Person.Removal.Keeping() || a.file.Case.Ending == offboard.EndCancel {
+		steps = append(steps, offboard.StepRevoke)
+	}
+	out, err := a.giveBack(ctx, func(e offboard.Effect) bool { return slices.Contains(steps, e.Step) })
 	if err != nil {
 		if out, err = a.failed(ctx, s, err); err != nil {
 			return err
@@ -123,9 +140,11 @@ func (a *attempt) undo(ctx context.Context, because string) error {
 	}})
 }
 
-func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
+// giveBack reverses the changes that are wanted back, where the person still
+// has a seat.
+func (a *attempt) giveBack(ctx context.Context, wanted func(offboard.Effect) bool) (outcome, error) {
 	for _, e := range a.file.Effects {
-		if e.Step != offboard.StepContain {
+		if !wanted(e) {
 			continue
 		}
 		parts := strings.Split(e.Object, "/")
@@ -141,10 +160,19 @@ func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
 			continue // adding a group to somebody who is no member would invite them
 		}
 		perm, _, err := a.do(ctx, change{
-			step: offboard.StepContain, object: object(org.Name, "undo", strings.Join(parts[1:], "/")), giving: true,
+			step: e.Step, object: undoOf(e.Object), giving: true,
 			text: "about to give back " + parts[1] + " " + parts[2] + " in " + org.Name,
 			call: func(ctx context.Context) (string, bool, error) {
-				if parts[1] == "group" {
+				switch parts[1] {
+				case objectJoin:
+					err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, parts[2], a.file.Case.Address)
+					if notFound(err) {
+						return "the group no longer exists", false, nil
+					}
+					return "taken out of the group again", false, err
+				case objectLower:
+					return "given back", false, raiseRole(ctx, org, a.file.Case.Address, parts)
+				case "group":
 					err := org.Client.WithShare(amplitude.ShareOther).AddToGroup(ctx, parts[2], a.file.Case.Address)
 					if notFound(err) {
 						return "the group no longer exists", false, nil
@@ -162,6 +190,12 @@ func (a *attempt) giveBack(ctx context.Context) (outcome, error) {
 		}
 	}
 	return outcome{}, nil
+}
+
+// undoOf names the effect that reverses another.
+func undoOf(obj string) string {
+	org, rest, _ := strings.Cut(obj, "/")
+	return object(org, "undo", rest)
 }
 
 // giveRole assigns a role again, unless the person has one on the project.

@@ -57,8 +57,12 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 	}
 	var found seats
 	var likely []string
+	since := a.now().Add(-recent)
+	if a.reduced() {
+		since = a.now() // what is older may show access that this case took away
+	}
 	for _, org := range a.reach(a.file.Case.Connection) {
-		s, err := org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, a.now().Add(-recent))
+		s, err := org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, since)
 		if err == nil && !s.Present {
 			s, err = org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, a.now())
 		}

@@ -52,6 +52,8 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			}
 			return list
 		})
+	case offboard.StepRevoke:
+		return wouldRevoke
 	case offboard.StepRemove:
 		return func(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 			targets, err := a.targets(ctx)

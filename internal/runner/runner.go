@@ -89,6 +89,7 @@ type Manual interface {
 	transfer.Transferrer
 	transfer.Rotator
 	transfer.Retirer
+	MembersPage(organization string) string // where a person changes what a member may do
 }
 
 // lease is how long an attempt may go without a checkpoint: longer than any

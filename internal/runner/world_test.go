@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"database/sql"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -69,14 +70,17 @@ func (j *jobs) take() (string, bool) {
 // world is a bridge without its listeners: the real store, the real client, the
 // simulator, and time that moves when nothing is left to do.
 type world struct {
-	t      *testing.T
-	clock  *clock
-	jobs   *jobs
-	store  *store.Store
-	fake   *amplitudefake.Fake
-	runner *runner.Runner
-	client *amplitude.Client
-	policy offboard.Policy
+	t        *testing.T
+	clock    *clock
+	jobs     *jobs
+	store    *store.Store
+	fake     *amplitudefake.Fake
+	runner   *runner.Runner
+	client   *amplitude.Client
+	policy   offboard.Policy
+	triggers *offboard.Policies // nil: none
+
+	beforeWrite func(*http.Request) // where the transport is a cut; nil: nothing
 }
 
 type setup struct {
@@ -200,7 +204,7 @@ func (w *world) seat(email, role string) {
 func (w *world) rules() offboard.Rules {
 	return offboard.Rules{
 		Settle: 2 * time.Minute, TrustIncidents: true,
-		Policy: func(offboard.PolicyFacts) offboard.Policy { return w.policy },
+		Policy: func(offboard.PolicyFacts) offboard.Policy { return w.policy }, Triggers: w.triggers,
 	}
 }
 

@@ -90,7 +90,8 @@ func (s *Store) standingAt(ctx context.Context, q *db.Queries, f *offboard.File,
 		return err
 	}
 	now := s.now()
-	f.Standing.Entitled = offboard.Entitled(f.Person, s.opts.AccessConfigured, f.Case.Begins(now))
+	entitled := offboard.Entitled(f.Person, s.opts.AccessConfigured, f.Case.Begins(now))
+	f.Standing.Entitled = offboard.Spared(f.Case.Plan, f.Person, entitled)
 	holders, err := q.AddressHolders(ctx, db.AddressHoldersParams{
 		ValueKey: offboard.Fold(address), PersonID: f.Person.ID,
 	})
@@ -174,7 +175,8 @@ func (s *Store) Task(ctx context.Context, id string) (offboard.Task, error) {
 	return taskOf(row), nil
 }
 
-// Leaving reports whether the person has a live case.
+// Leaving reports whether the person has a live case that ends with their seat:
+// a mover stays.
 func (s *Store) Leaving(ctx context.Context, personID string) (bool, error) {
 	n, err := s.queries().LiveCaseCount(ctx, personID)
 	if err != nil {

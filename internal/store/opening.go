@@ -46,6 +46,7 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 		Batched: batched(row),
 	}
 	if prior.Live {
+		prior.Plan = offboard.PlanName(row.Plan)
 		prior.NotBefore = moment(row.NotBefore)
 		if err := json.Unmarshal([]byte(row.Policy), &prior.Policy); err != nil {
 			return prior, fmt.Errorf("read the policy of case %s: %w", row.ID, err)
@@ -56,6 +57,7 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 		}
 		for _, e := range effects {
 			prior.Began = prior.Began || e.Step == string(offboard.StepRemove)
+			prior.Revoking = prior.Revoking || e.Step == string(offboard.StepRevoke)
 		}
 	}
 	return prior, nil
@@ -67,12 +69,8 @@ func batched(row db.Case) bool {
 	return row.Batch != "" && row.State == string(offboard.StateHeld) && row.Epoch == 0
 }
 
-// apply records what a change to a person means for their cases.
-func (t *tx) apply(ctx context.Context, p offboard.Person, v offboard.Verdict) error {
-	return t.applyHeld(ctx, p, v, "")
-}
-
-// applyHeld is apply for a mass change: with a batch, a new case opens held.
+// applyHeld records what a change to a person means for their cases. With the
+// batch of a mass change, a new case opens held.
 func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdict, batch string) error {
 	if v.Open != nil {
 		_, err := t.open(ctx, p, *v.Open, batch)
@@ -183,6 +181,7 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 	if err := t.replaceSteps(ctx, row.ID, offboard.Rewrite(steps(rows), o.Plan)); err != nil {
 		return err
 	}
+	reduction := row.Plan == string(offboard.Mover)
 	row.Plan, row.Reason = string(o.Plan), string(o.Reason)
 	text := fmt.Sprintf("more urgent: reason %s, plan %s; steps not begun were rewritten", o.Reason, o.Plan)
 	if millis(o.NotBefore) < row.NotBefore {
@@ -193,6 +192,11 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 	if batched(*row) {
 		text = fmt.Sprintf("no longer held with the others of its mass change: %s; reason %s, plan %s", o.Trigger, o.Reason, o.Plan)
 		row.NotBefore = millis(o.NotBefore)
+	}
+	if reduction {
+		if text, err = t.supersede(ctx, row, o); err != nil {
+			return err
+		}
 	}
 	if row.State != string(offboard.StateHeld) || o.Plan == offboard.Emergency || batched(*row) {
 		row.State = string(offboard.StateRunning) // otherwise a person held it, and a person releases it

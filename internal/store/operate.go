@@ -16,6 +16,15 @@ import (
 // person and their earlier cases, and returns the standing removal decision
 // (nil: none) and what follows. It returns the live case, if there is one.
 func (s *Store) Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (caseID string, err error) {
+	return s.Propose(ctx, "", personID, decide)
+}
+
+// NewBatch is the id of a batch for Propose.
+func (s *Store) NewBatch() string { return newID() }
+
+// Propose is Reconsider where a case that opens is held as one of a batch. An
+// empty batch is none.
+func (s *Store) Propose(ctx context.Context, batch, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (caseID string, err error) {
 	err = s.transact(ctx, func(t *tx) error {
 		row, err := t.LockPerson(ctx, personID)
 		if err != nil {
@@ -42,7 +51,7 @@ func (s *Store) Reconsider(ctx context.Context, personID string, decide func(off
 		if err := t.setRemoval(ctx, personID, removal); err != nil {
 			return err
 		}
-		if err := t.apply(ctx, p, verdict); err != nil {
+		if err := t.applyHeld(ctx, p, verdict, batch); err != nil {
 			return err
 		}
 		live, err := t.LiveCaseOf(ctx, personID)

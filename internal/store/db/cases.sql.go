@@ -812,7 +812,7 @@ func (q *Queries) LastEntry(ctx context.Context, caseID string) (LastEntryRow, e
 }
 
 const liveCaseCount = `-- name: LiveCaseCount :one
-select count(*) from cases where person_id = $1 and closed_at = 0
+select count(*) from cases where person_id = $1 and closed_at = 0 and plan <> 'mover'
 `
 
 func (q *Queries) LiveCaseCount(ctx context.Context, personID string) (int64, error) {

@@ -23,7 +23,7 @@ select * from cases where person_id = @person_id and closed_at = 0;
 select * from cases where person_id = @person_id order by id desc limit 1;
 
 -- name: LiveCaseCount :one
-select count(*) from cases where person_id = @person_id and closed_at = 0;
+select count(*) from cases where person_id = @person_id and closed_at = 0 and plan <> 'mover';
 
 -- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = @lease_until, wake_at = @lease_until, queued_at = 0

@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// SoleAccess reads who has access to one project and to no other configured
+// project of the organization: directly, and through groups. An empty
+// organization means the only one with that project. What cannot be told for
+// certain is refused, with what to do: nobody is proposed on half a picture.
+func (r *Runner) SoleAccess(ctx context.Context, organization string, project int) (offboard.SoleAccess, error) {
+	org, err := r.withProject(organization, project)
+	if err != nil {
+		return offboard.SoleAccess{}, err
+	}
+	out := offboard.SoleAccess{Organization: org.Name, Project: project}
+	access := map[int][]string{}
+	byGroup := map[string][]int{}
+	for _, p := range org.Projects {
+		grants, err := org.Client.ProjectAccess(ctx, p.ID)
+		if err != nil {
+			return out, unread(p.ID, err)
+		}
+		out.Looked = append(out.Looked, p.ID)
+		for _, g := range grants {
+			switch g.PrincipalType {
+			case "user":
+				access[p.ID] = append(access[p.ID], g.PrincipalID)
+			case "group": // whether its people are listed besides is not documented
+				byGroup[g.PrincipalID] = append(byGroup[g.PrincipalID], p.ID)
+			}
+		}
+	}
+	if len(byGroup) > 0 {
+		groups, err := org.Client.WithShare(amplitude.ShareOther).Groups(ctx)
+		if err != nil {
+			return out, unread(project, err)
+		}
+		for _, g := range groups {
+			for _, id := range byGroup[g.ID] {
+				for _, m := range g.Members {
+					access[id] = append(access[id], m.Email)
+				}
+			}
+		}
+	}
+	slices.Sort(out.Looked)
+	out.People = offboard.OnlyOn(project, access)
+	return out, nil
+}
+
+// Seated reports whether an address has a seat in an organization.
+func (r *Runner) Seated(ctx context.Context, organization, address string) (bool, error) {
+	org := r.orgs[organization]
+	if org == nil {
+		return false, nil
+	}
+	_, err := org.Client.WithShare(amplitude.ShareOther).Member(ctx, address)
+	if notFound(err) {
+		_, err = org.roster.prove(ctx, org.Client.WithShare(amplitude.ShareOther), address)
+		if err == nil {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, &offboard.RefusedError{Because: "organization " + organization + " could not be asked: " + err.Error() + "; try again later"}
+	}
+	return true, nil
+}
+
+// withProject finds the organization of a project and checks that its access can
+// be read and compared.
+func (r *Runner) withProject(name string, project int) (*organization, error) {
+	var found []*organization
+	for _, org := range r.orgs {
+		has := slices.ContainsFunc(org.Projects, func(p Project) bool { return p.ID == project })
+		if has && (name == "" || name == org.Name) {
+			found = append(found, org)
+		}
+	}
+	refuse := func(format string, args ...any) error {
+		return &offboard.RefusedError{Because: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, refuse("project %d does not stand under organizations in the configuration; add it, with all other projects of its organization", project)
+	case len(found) > 1:
+		return nil, refuse("project %d stands under several organizations; name one of them", project)
+	case !found[0].Roles:
+		return nil, refuse("who has access to a project is known only to the User Management API: add org_id, org_key and org_secret to organization %s", found[0].Name)
+	case len(found[0].Projects) == 1:
+		return nil, refuse("project %d is the only one that stands under organization %s: add the others, "+
+			"otherwise nobody can tell whose only access it is", project, found[0].Name)
+	}
+	return found[0], nil
+}
+
+// unread refuses to go on without a project.
+func unread(project int, err error) error {
+	because := err.Error()
+	switch {
+	case errors.Is(err, amplitude.ErrNotEnrolled):
+		because = "the organization is not enrolled in the User Management API, which alone knows; ask Amplitude for it"
+	case notFound(err):
+		because = "Amplitude does not know it any more; take it out of the configuration, or propose its people before it is archived"
+	}
+	return &offboard.RefusedError{Because: fmt.Sprintf("who has access to project %d could not be read, so nobody is proposed: %s", project, because)}
+}
