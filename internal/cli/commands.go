@@ -14,6 +14,7 @@ func commands() []func(Env) *cobra.Command {
 		casesCommand,
 		tasksCommand,
 		driftCommand,
+		reviewCommand,
 		tokenCommand,
 		pauseCommand,
 		resumeCommand,

@@ -47,6 +47,7 @@ type Config struct {
 	Brake         Brake          `yaml:"brake"`
 	Protect       Protect        `yaml:"protect"`
 	Drift         Drift          `yaml:"drift"`
+	Review        Review         `yaml:"review"`
 	Approvers     []Approver     `yaml:"approvers"`
 	Operators     []Operator     `yaml:"operators"`
 	Notify        Notify         `yaml:"notify"` // zero: nobody is told, and messages stand on timelines
@@ -249,6 +250,14 @@ type Protect struct {
 	Groups []string `yaml:"groups"` // display names or external ids of IdP groups
 }
 
+// Review says how access reviews are held.
+type Review struct {
+	Every     time.Duration `yaml:"every"`     // from one to the next; default 2160h; 0: only when an operator begins one
+	Due       time.Duration `yaml:"due"`       // how long people have to decide; default 336h
+	Inactive  time.Duration `yaml:"inactive"`  // no login for so long is a reason to look; default 2160h; 0: never
+	Downgrade string        `yaml:"downgrade"` // policy of plan mover for downgrades; empty: they are refused
+}
+
 // Approver is a person who may approve a case.
 type Approver struct {
 	Email string   `yaml:"email"` // required, unique, lower case
@@ -301,6 +310,7 @@ func Default() *Config {
 		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second},
 		Brake:       Brake{Settle: 2 * time.Minute},
 		Drift:       Drift{Interval: 6 * time.Hour, PendingAfter: 14 * 24 * time.Hour},
+		Review:      Review{Every: 90 * 24 * time.Hour, Due: 14 * 24 * time.Hour, Inactive: 90 * 24 * time.Hour},
 		Log:         Log{Level: "info", Format: JSON},
 	}
 }

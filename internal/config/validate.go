@@ -383,6 +383,11 @@ func (v *validator) rules() {
 		v.require(after > last && after <= 24*time.Hour, "write durations up to 24h, each longer than the one before", "verify.after[%d]", i)
 		last = after
 	}
+	r := v.c.Review
+	v.require(r.Every >= 0 && r.Inactive >= 0, "write durations of zero or more", "review")
+	v.require(r.Due > 0, "write how long people have to decide, such as 336h", "review.due")
+	v.require(r.Downgrade == "" || slices.ContainsFunc(v.c.Policies, func(p Policy) bool { return p.Name == r.Downgrade && p.Plan == PlanMover }),
+		"name a policy of plan mover", "review.downgrade")
 	b := v.c.Brake
 	gather := v.c.Verify.Gather
 	v.require(gather >= 0 && gather <= time.Hour, "write a duration from 0s to 1h", "verify.gather")

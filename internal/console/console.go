@@ -94,6 +94,7 @@ type Options struct {
 	Protected     func(offboard.Person) string                 // why a person is protected, for explanations; nil: nobody is
 	Load          func(ctx context.Context) (Load, error)      // required
 	Callback      func(body []byte) (answer Answer, err error) // reads a hook's call-back; a nil Answer: the hook is still at work; nil: there are no hooks
+	Reviews       Reviews                                      // required
 	Mode          string                                       // observe or enforce, shown
 	Version       string                                       // shown
 	Now           func() time.Time                             // nil: time.Now
@@ -116,6 +117,8 @@ func New(o Options) (*Console, error) {
 		return nil, errors.New("console: a store is required")
 	case o.Rules == nil:
 		return nil, errors.New("console: the rules are required")
+	case o.Reviews == nil:
+		return nil, errors.New("console: the access reviews are required")
 	case o.Load == nil:
 		return nil, errors.New("console: what counts the load is required")
 	}

@@ -32,7 +32,7 @@ type desk struct {
 	access  *amplitude
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T, change ...func(*console.Options)) *desk {
 	t.Helper()
 	m := &memory{
 		now: noon, files: map[string]*offboard.File{}, timeline: map[string][]offboard.Entry{}, receipts: map[string]string{},
@@ -62,9 +62,9 @@ func newDesk(t *testing.T) *desk {
 	}
 	operators[3].Capacities = []string{"security"}
 	access := &amplitude{}
-	c, err := console.New(console.Options{
-		Access: access,
-		Store:  m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
+	options := console.Options{
+		Access: access, Reviews: &reviews{},
+		Store: m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
 		Rules: func(connection string) offboard.Rules {
 			reach := map[string][]string{"okta": {"acme", "agency"}, "entra": {"agency"}}
 			return offboard.Rules{Organizations: reach[connection], Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}
@@ -82,7 +82,11 @@ func newDesk(t *testing.T) *desk {
 			}
 			return nil, errors.New("garbage")
 		},
-	})
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	c, err := console.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,6 +349,7 @@ func TestAConsoleIsBuiltFromSoundParts(t *testing.T) {
 		return console.Options{
 			Store: &memory{}, Rules: func(string) offboard.Rules { return offboard.Rules{} },
 			Load:      func(context.Context) (console.Load, error) { return console.Load{}, nil },
+			Reviews:   &reviews{},
 			Operators: []console.Operator{{Name: "jo", TokenHash: hash("x"), Roles: []console.Role{console.Viewer}}},
 		}
 	}
@@ -355,6 +360,7 @@ func TestAConsoleIsBuiltFromSoundParts(t *testing.T) {
 		"no store":        func(o *console.Options) { o.Store = nil },
 		"no rules":        func(o *console.Options) { o.Rules = nil },
 		"no load":         func(o *console.Options) { o.Load = nil },
+		"no reviews":      func(o *console.Options) { o.Reviews = nil },
 		"a short hash":    func(o *console.Options) { o.Operators[0].TokenHash = "abc" },
 		"no name":         func(o *console.Options) { o.Operators[0].Name = "" },
 		"no role":         func(o *console.Options) { o.Operators[0].Roles = nil },

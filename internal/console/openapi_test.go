@@ -74,6 +74,9 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"Finding": console.Finding{}, "FindingList": console.FindingList{}, "Sweep": console.Sweep{}, "SweepList": console.SweepList{},
 		"SweepRequest": console.SweepRequest{}, "FixRequest": console.FixRequest{}, "Fixed": console.Fixed{}, "FixResult": console.FixResult{},
 		"AcknowledgeRequest": console.AcknowledgeRequest{},
+		"Review":             console.Review{}, "Progress": offboard.Progress{}, "ReviewItem": console.ReviewItem{},
+		"ReviewedSeat": offboard.ReviewedSeat{}, "ReviewList": console.ReviewList{}, "ReviewRequest": console.ReviewRequest{}, "ReviewWord": console.ReviewWord{},
+		"ReviewResult": console.ReviewResult{}, "Report": console.Report{},
 	}
 	for name, schema := range doc.Components.Schemas {
 		if len(schema.Enum) > 0 {

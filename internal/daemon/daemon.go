@@ -22,6 +22,7 @@ import (
 	"offramp/internal/intake"
 	"offramp/internal/notify"
 	"offramp/internal/offboard"
+	"offramp/internal/review"
 	"offramp/internal/runner"
 	"offramp/internal/store"
 	"offramp/scim"
@@ -52,6 +53,7 @@ type Daemon struct {
 	engine   *runner.Engine
 	runner   *runner.Runner
 	sender   *notify.Sender
+	reviews  *review.Reviews
 	registry *prometheus.Registry
 	public   http.Handler
 	admin    http.Handler
@@ -163,9 +165,12 @@ func (d *Daemon) handlers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.reviews, err = d.newReviews(rules); err != nil {
+		return err
+	}
 	con, err := console.New(console.Options{
 		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Organizations: organizationNames(d.cfg), Rules: rules.of,
-		Access: d.runner, Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Mode: string(d.cfg.Mode), Version: d.opts.Version,
+		Access: d.runner, Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Reviews: d.reviews, Mode: string(d.cfg.Mode), Version: d.opts.Version,
 		Log: d.opts.Log.Named("console"),
 	})
 	if err != nil {
@@ -222,6 +227,7 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.Work(ctx) })
 	all.Go(func() error { return d.watchTokens(ctx) })
 	all.Go(func() error { return d.drift.Run(ctx) })
+	all.Go(func() error { return d.reviews.Run(ctx) })
 	err := all.Wait()
 	d.opts.Log.Info("stopped")
 	return err

@@ -18,11 +18,12 @@ const (
 	AboutRemovals  About = "removals"
 	AboutDrift     About = "drift"
 	AboutBrake     About = "brake"
+	AboutReview    About = "review"
 )
 
 // Abouts lists every subject matter.
 func Abouts() []About {
-	return []About{AboutApprovals, AboutTasks, AboutSecurity, AboutRemovals, AboutDrift, AboutBrake}
+	return []About{AboutApprovals, AboutTasks, AboutSecurity, AboutRemovals, AboutDrift, AboutBrake, AboutReview}
 }
 
 // Message is something that one person or one channel should be told. It is

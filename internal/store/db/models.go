@@ -254,6 +254,38 @@ type Receipt struct {
 	UsedAt    int64
 }
 
+type Review struct {
+	ID         string
+	State      string
+	ByWhom     string
+	Note       string
+	StartedAt  int64
+	ReadAt     int64
+	DueAt      int64
+	ComparedAt int64
+	ClosedAt   int64
+	ClosedBy   string
+}
+
+type ReviewItem struct {
+	ReviewID     string
+	Organization string
+	AddressKey   string
+	Address      string
+	Name         string
+	PersonID     string
+	Connection   string
+	Seat         string
+	Reasons      string
+	Decision     string
+	ByWhom       string
+	Because      string
+	DecidedAt    int64
+	CaseID       string
+	After        string
+	Joined       int64
+}
+
 type Rotation struct {
 	ID         string
 	Credential string

@@ -1,0 +1,197 @@
+package offboard
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Review is one access review: everybody with a seat is looked at, and a person
+// decides whether they keep it. At most one is live.
+type Review struct {
+	ID       string
+	State    ReviewState
+	By       string // who began it
+	Note     string // what it waits for, or what could not be seen
+	Started  time.Time
+	Read     time.Time // when every member had been read; zero before
+	Due      time.Time
+	Compared time.Time // when every member had been read again; zero before
+	Closed   time.Time
+	ClosedBy string
+}
+
+// BySchedule began a review that nobody asked for.
+const BySchedule = "schedule"
+
+// ReviewState is how far a review has come.
+type ReviewState string
+
+// The states of a review.
+const (
+	ReviewReading   ReviewState = "reading"   // members are being read
+	ReviewOpen      ReviewState = "open"      // people decide
+	ReviewComparing ReviewState = "comparing" // everything is decided; members are being read again
+	ReviewClosed    ReviewState = "closed"
+)
+
+// Live reports whether anything about the review can still change.
+func (r Review) Live() bool { return r.State != ReviewClosed }
+
+// ReviewItem is one seat under review.
+type ReviewItem struct {
+	Review       string
+	Organization string
+	Address      string
+	Name         string
+	Person       string // our id; empty: no identity provider knows the address
+	Connection   string // of Person
+	Seat         ReviewedSeat
+	Reasons      []string // to look closely; none: nothing stands out
+	Decision     ReviewDecision
+	By           string
+	Because      string
+	Decided      time.Time
+	Case         string        // that carries the decision out; empty: none (yet)
+	After        *ReviewedSeat // as it was after the decisions were carried out; nil: not compared yet
+	Joined       bool          // came while the review was open: it was not decided upon
+}
+
+// ReviewedSeat is what a member of an organization may do, as far as it can be seen.
+type ReviewedSeat struct {
+	There    bool     `json:"there"`
+	Pending  bool     `json:"pending,omitempty"`
+	Roles    []string `json:"roles,omitempty"`  // "Web: Admin", sorted
+	Groups   []string `json:"groups,omitempty"` // names, sorted
+	Admin    bool     `json:"admin,omitempty"`
+	SoleIn   []string `json:"sole_admin_of,omitempty"` // projects
+	LastSeen string   `json:"last_seen,omitempty"`     // a date, or in words why there is none
+	Inactive bool     `json:"inactive,omitempty"`      // no login in the time that the configuration gives
+}
+
+// ReviewDecision is what a reviewer says about a seat.
+type ReviewDecision string
+
+// The decisions. The zero value means that nobody has decided.
+const (
+	Undecided       ReviewDecision = ""
+	ReviewKeep      ReviewDecision = "keep"
+	ReviewDowngrade ReviewDecision = "downgrade"
+	ReviewRemove    ReviewDecision = "remove"
+)
+
+// ReviewDecisions lists what can be decided.
+func ReviewDecisions() []ReviewDecision {
+	return []ReviewDecision{ReviewKeep, ReviewDowngrade, ReviewRemove}
+}
+
+// ReasonsToLook says in words why a reviewer should look closely at a seat.
+// guest tells that the address's domain is none of any connection's.
+func ReasonsToLook(s ReviewedSeat, known, entitled, guest bool) []string {
+	var out []string
+	add := func(holds bool, why string) {
+		if holds {
+			out = append(out, why)
+		}
+	}
+	add(!known, "no identity provider knows them")
+	add(known && !entitled, "not entitled at the identity provider")
+	add(guest, "guest domain")
+	add(s.Inactive, "no login for a long time")
+	add(s.Pending, "invited and never joined")
+	add(s.Admin, "admin")
+	add(len(s.SoleIn) > 0, "the only admin of "+strings.Join(s.SoleIn, ", "))
+	return out
+}
+
+// ReviewWord is a reviewer's decision about one seat.
+type ReviewWord struct {
+	Decision ReviewDecision // required
+	By       string         // required
+	Because  string         // required
+}
+
+// DecideItem records a reviewer's decision. The same decision again changes
+// nothing; another one is taken as long as no case carries the first one out.
+func DecideItem(r Review, item ReviewItem, w ReviewWord, now time.Time) (ReviewItem, error) {
+	switch {
+	case strings.TrimSpace(w.By) == "":
+		return item, incomplete("say who decides")
+	case !slices.Contains(ReviewDecisions(), w.Decision):
+		return item, incomplete("decide keep, downgrade or remove")
+	case strings.TrimSpace(w.Because) == "":
+		return item, incomplete("say because of what: it is what an auditor will read")
+	case r.State == ReviewReading:
+		return item, refused("the members are still being read; decide when the review is open")
+	case r.State != ReviewOpen:
+		return item, refused("the review is %s: nothing is decided any more", r.State)
+	case samePerson(w.By, item.Address):
+		return item, refused("%s is the member, and nobody reviews their own access; ask somebody else", w.By)
+	case item.Decision == w.Decision:
+		return item, nil
+	case item.Case != "":
+		return item, refused("a case carries out that decision already; cancel it with: offramp cases cancel %s", item.Case)
+	case item.Joined:
+		return item, refused("the member joined after the review had begun; the next one is about them")
+	}
+	item.Decision, item.By, item.Because, item.Decided = w.Decision, w.By, strings.TrimSpace(w.Because), now
+	return item, nil
+}
+
+// Progress counts a review's seats by what was decided.
+type Progress struct {
+	Seats     int                    `json:"seats"`
+	Undecided int                    `json:"undecided"`
+	Striking  int                    `json:"undecided_with_reasons"` // undecided, with a reason to look
+	Decided   map[ReviewDecision]int `json:"decided"`
+	Open      int                    `json:"cases_open"` // decided, not carried out yet
+}
+
+// ProgressOf counts. live tells whether a case has not ended.
+func ProgressOf(items []ReviewItem, live func(caseID string) bool) Progress {
+	p := Progress{Decided: map[ReviewDecision]int{}}
+	for _, i := range items {
+		if i.Joined {
+			continue
+		}
+		p.Seats++
+		switch {
+		case i.Decision == Undecided:
+			p.Undecided++
+			if len(i.Reasons) > 0 {
+				p.Striking++
+			}
+			continue
+		case i.Decision != ReviewKeep && (i.Case == "" || live(i.Case)):
+			p.Open++
+		}
+		p.Decided[i.Decision]++
+	}
+	return p
+}
+
+// Done reports whether nothing is left to decide or to carry out.
+func (p Progress) Done() bool { return p.Undecided == 0 && p.Open == 0 }
+
+// Held tells whether a decision came true, in words; empty: nothing to say.
+func (i ReviewItem) Held() string {
+	switch {
+	case i.Joined:
+		return "joined during the review"
+	case i.After == nil:
+		return ""
+	case i.Decision == ReviewRemove && i.After.There:
+		return "STILL THERE although the decision was to remove"
+	case i.Decision == ReviewRemove:
+		return "removed"
+	case !i.After.There:
+		return "gone, and nobody decided that here"
+	case i.Decision == ReviewDowngrade && slices.Equal(i.Seat.Roles, i.After.Roles) && slices.Equal(i.Seat.Groups, i.After.Groups):
+		return "UNCHANGED although the decision was to downgrade"
+	case i.Decision == ReviewDowngrade:
+		return "downgraded"
+	case !slices.Equal(i.Seat.Roles, i.After.Roles) || !slices.Equal(i.Seat.Groups, i.After.Groups):
+		return "access changed meanwhile"
+	}
+	return "unchanged"
+}

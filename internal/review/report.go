@@ -1,0 +1,129 @@
+package review
+
+import (
+	"encoding/csv"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"offramp/internal/offboard"
+)
+
+// Formats lists in which forms Report writes.
+func Formats() []string { return []string{"csv", "html"} }
+
+// Report writes a review for people and their archives.
+func (v *Reviews) Report(w io.Writer, format string, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error {
+	switch format {
+	case "csv":
+		return reportCSV(w, items)
+	case "html":
+		return reportHTML(w, r, items, p)
+	}
+	return fmt.Errorf("there is no report in the form %q; known are %s", format, strings.Join(Formats(), " and "))
+}
+
+func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{
+		"organization", "address", "name", "roles", "groups", "admin", "pending", "last_login", "reasons_to_look",
+		"decision", "decided_by", "decided_at", "because", "case", "roles_after", "groups_after", "result",
+	}}
+	for _, i := range items {
+		row := []string{
+			i.Organization, i.Address, i.Name, strings.Join(i.Seat.Roles, "; "), strings.Join(i.Seat.Groups, "; "), yes(i.Seat.Admin),
+			yes(i.Seat.Pending), i.Seat.LastSeen, strings.Join(i.Reasons, "; "), string(i.Decision), i.By, moment(i.Decided), i.Because, i.Case, "", "", i.Held(),
+		}
+		if i.After != nil {
+			row[14], row[15] = strings.Join(i.After.Roles, "; "), strings.Join(i.After.Groups, "; ")
+		}
+		for n := range row {
+			row[n] = inert(row[n])
+		}
+		rows = append(rows, row)
+	}
+	if err := c.WriteAll(rows); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// inert keeps a spreadsheet from taking text that came from elsewhere for a
+// formula.
+func inert(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+const page = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Access review of {{date .Review.Started}}</title>
+<style>body{font:14px/1.4 sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.3em .5em;text-align:left;vertical-align:top}
+.bad{background:#fdd}.none{color:#666}</style></head><body>
+<h1>Access review of {{date .Review.Started}}</h1>
+<p>Begun by {{.Review.By}}, due {{date .Review.Due}}, {{.Review.State}}{{if not .Review.Closed.IsZero}} since {{date .Review.Closed}} by {{.Review.ClosedBy}}{{end}}.</p>
+<p>{{.Progress.Seats}} seats: {{range $d, $n := .Progress.Decided}}{{$n}} {{$d}}, {{end}}{{.Progress.Undecided}} undecided ({{.Progress.Striking}} with a reason to look); {{.Progress.Open}} decisions are still being carried out.</p>
+{{if .Review.Note}}<p>Not seen: {{.Review.Note}}</p>{{end}}
+{{if .Differences}}<h2>Before and after</h2><ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}
+<h2>Seats</h2>
+<table><tr><th>Organization</th><th>Member</th><th>Access</th><th>Last login</th><th>Reasons to look</th><th>Decision</th><th>Result</th></tr>
+{{range .Items}}<tr><td>{{.Organization}}</td><td>{{.Name}}<br>{{.Address}}</td>
+<td>{{range .Seat.Roles}}{{.}}<br>{{end}}{{range .Seat.Groups}}group {{.}}<br>{{end}}{{if .Seat.Pending}}pending{{end}}</td>
+<td>{{.Seat.LastSeen}}</td><td>{{range .Reasons}}{{.}}<br>{{end}}</td>
+<td>{{if .Decision}}{{.Decision}} by {{.By}} on {{date .Decided}}: {{.Because}}{{if .Case}}<br>case {{.Case}}{{end}}{{else}}<span class="none">undecided</span>{{end}}</td>
+<td{{if bad .}} class="bad"{{end}}>{{.Held}}</td></tr>
+{{end}}</table></body></html>
+`
+
+func reportHTML(w io.Writer, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error {
+	t, err := template.New("review").Funcs(template.FuncMap{
+		"date": func(t time.Time) string {
+			if t.IsZero() {
+				return "-"
+			}
+			return t.UTC().Format(time.DateOnly)
+		},
+		"bad": func(i offboard.ReviewItem) bool { return strings.Contains(i.Held(), "although") },
+	}).Parse(page)
+	if err != nil {
+		return fmt.Errorf("read the report's form: %w", err)
+	}
+	if err := t.Execute(w, map[string]any{"Review": r, "Items": items, "Progress": p, "Differences": differences(items)}); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// differences counts what the comparison found, the worst first.
+func differences(items []offboard.ReviewItem) []string {
+	count := map[string]int{}
+	for _, i := range items {
+		if held := i.Held(); held != "" {
+			count[held]++
+		}
+	}
+	var out []string
+	for held, n := range count {
+		out = append(out, fmt.Sprintf("%s: %d", held, n))
+	}
+	slices.Sort(out) // capitals come first
+	return out
+}

@@ -1,0 +1,286 @@
+// Package review owns access reviews: it reads who has a seat and what they may
+// do, waits while people decide, turns decisions into cases, reads everything
+// again and compares. It changes nothing in Amplitude itself: a removal is an
+// ordinary case, with its guards and approvals. It must not know SQL, HTTP, or
+// how a case is carried out.
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"offramp/amplitude"
+	"offramp/internal/offboard"
+)
+
+// Store is what reviews read and write.
+type Store interface {
+	StartReview(ctx context.Context, by string, due time.Duration) (offboard.Review, error)
+	Reviews(ctx context.Context, most int) ([]offboard.Review, error)
+	Review(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error)
+	ChangeReview(ctx context.Context, id, address string, rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error)) error
+	CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error
+	Holders(ctx context.Context, address string) ([]offboard.Person, error)
+	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
+	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
+	Case(ctx context.Context, id string) (offboard.File, error)
+	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
+}
+
+// Organization is one Amplitude organization.
+type Organization struct {
+	Name     string
+	Client   *amplitude.Client
+	Projects []Project
+	Roles    bool // the User Management API may be asked
+}
+
+// Project is one of its projects.
+type Project struct {
+	ID   int
+	Name string
+}
+
+// Login is what is known of a member's last login.
+type Login struct {
+	Last  time.Time // zero: none was seen
+	Since time.Time // how far back logins are known; zero: they are not
+}
+
+// Options say what reviews work with.
+type Options struct {
+	Store         Store          // required
+	Organizations []Organization // required
+	Reach         func(connection string) []string
+	Connections   []string
+	Rules         func(connection string) offboard.Rules // required
+	Reachable     func(connection, address string) bool  // whether an address is in a connection's domains
+	Access        bool                                   // access groups are configured
+	LastLogin     func(ctx context.Context, organization, address string) (Login, error)
+	Announce      func(ctx context.Context, key, subject, body string) error // nil: nobody is told
+	Every         time.Duration                                              // from one review to the next; 0: only when somebody asks
+	Due           time.Duration                                              // how long people have to decide
+	Inactive      time.Duration                                              // no login for so long is a reason to look
+	Downgrade     string                                                     // policy of plan mover for downgrades; empty: they are refused
+	Now           func() time.Time                                           // nil: time.Now
+	Log           *zap.Logger                                                // nil: silent
+}
+
+// Reviews carries access reviews through. It is safe for concurrent use.
+type Reviews struct {
+	opts Options
+	now  func() time.Time
+	log  *zap.Logger
+}
+
+// New checks the options and starts nothing.
+func New(o Options) (*Reviews, error) {
+	if o.Store == nil || len(o.Organizations) == 0 || o.Rules == nil {
+		return nil, errors.New("review: a store, at least one organization and the rules are required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Announce == nil {
+		o.Announce = func(context.Context, string, string, string) error { return nil }
+	}
+	return &Reviews{opts: o, now: o.Now, log: o.Log}, nil
+}
+
+// Run works until ctx ends. Of several replicas one works at a time.
+func (v *Reviews) Run(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		mine, err := v.opts.Store.Turn(ctx, "review", 10*time.Second)
+		if err == nil && mine {
+			err = v.Advance(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			v.log.Warn("access review, will be repeated", zap.Error(err))
+		}
+	}
+}
+
+// Start begins a review at once.
+// *offboard.RefusedError: one is live.
+func (v *Reviews) Start(ctx context.Context, by string, due time.Duration) (offboard.Review, error) {
+	if due == 0 {
+		due = v.opts.Due
+	}
+	return v.opts.Store.StartReview(ctx, by, due)
+}
+
+// List returns the latest reviews, newest first.
+func (v *Reviews) List(ctx context.Context, most int) ([]offboard.Review, error) {
+	return v.opts.Store.Reviews(ctx, most)
+}
+
+// Read returns one review with its seats.
+func (v *Reviews) Read(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error) {
+	return v.opts.Store.Review(ctx, id)
+}
+
+// Advance takes the live review as far as it goes, and begins the next one when
+// it is time. An error is repeated at the next call.
+func (v *Reviews) Advance(ctx context.Context) error {
+	latest, err := v.opts.Store.Reviews(ctx, 1)
+	if err != nil {
+		return err
+	}
+	if len(latest) == 0 {
+		return nil // the first one is a person's decision
+	}
+	r := latest[0]
+	switch r.State {
+	case offboard.ReviewReading:
+		return v.read(ctx, r)
+	case offboard.ReviewOpen:
+		return v.follow(ctx, r)
+	case offboard.ReviewComparing:
+		return v.compare(ctx, r)
+	case offboard.ReviewClosed:
+		return v.next(ctx, r)
+	}
+	return nil
+}
+
+// next begins the review after the last one, and announces it.
+func (v *Reviews) next(ctx context.Context, last offboard.Review) error {
+	if v.opts.Every == 0 || v.now().Before(last.Started.Add(v.opts.Every)) {
+		return nil
+	}
+	r, err := v.opts.Store.StartReview(ctx, offboard.BySchedule, v.opts.Due)
+	if err != nil {
+		return err
+	}
+	return v.opts.Announce(ctx, "review/"+r.ID, "Access review of "+r.Started.Format(time.DateOnly),
+		fmt.Sprintf("Everybody with a seat in Amplitude is up for review until %s. See: offramp review show", r.Due.Format(time.DateOnly)))
+}
+
+// follow carries decisions out and closes a review when nothing is left.
+func (v *Reviews) follow(ctx context.Context, r offboard.Review) error {
+	if err := v.Settle(ctx, r.ID); err != nil {
+		return err
+	}
+	_, items, err := v.opts.Store.Review(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	progress, err := v.Progress(ctx, items)
+	if err != nil {
+		return err
+	}
+	if !progress.Done() {
+		if !r.Due.IsZero() && v.now().After(r.Due) {
+			return v.opts.Announce(ctx, "review/"+r.ID+"/overdue", "The access review is overdue",
+				fmt.Sprintf("%d seats are undecided, %d of them with a reason to look. See: offramp review show", progress.Undecided, progress.Striking))
+		}
+		return nil
+	}
+	return v.Finish(ctx, r.ID, "everything is decided")
+}
+
+// Progress counts what is decided and what is carried out.
+func (v *Reviews) Progress(ctx context.Context, items []offboard.ReviewItem) (offboard.Progress, error) {
+	live := map[string]bool{}
+	for _, i := range items {
+		if i.Case == "" {
+			continue
+		}
+		f, err := v.opts.Store.Case(ctx, i.Case)
+		if err != nil {
+			return offboard.Progress{}, err
+		}
+		live[i.Case] = f.Case.State.Live()
+	}
+	return offboard.ProgressOf(items, func(id string) bool { return live[id] }), nil
+}
+
+// Finish ends the deciding: the seats are read again and compared, then the
+// review is closed. A second call changes nothing.
+// *offboard.RefusedError: it is still being read, or closed.
+func (v *Reviews) Finish(ctx context.Context, id, by string) error {
+	return v.opts.Store.ChangeReview(ctx, id, "", func(r offboard.Review, _ []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
+		switch r.State {
+		case offboard.ReviewOpen:
+			r.State, r.ClosedBy = offboard.ReviewComparing, by
+		case offboard.ReviewComparing:
+		case offboard.ReviewReading:
+			return r, nil, &offboard.RefusedError{Because: "the members are still being read; nothing has been decided yet"}
+		case offboard.ReviewClosed:
+			return r, nil, &offboard.RefusedError{Because: "the review is closed already"}
+		}
+		return r, nil, nil
+	})
+}
+
+// Decide records a reviewer's word about every seat of an address, in all
+// organizations, and carries it out. It returns how many seats it was about.
+func (v *Reviews) Decide(ctx context.Context, id, address string, w offboard.ReviewWord) (n int, err error) {
+	if w.Decision == offboard.ReviewDowngrade && v.opts.Downgrade == "" {
+		return 0, &offboard.RefusedError{Because: "nothing says how to downgrade: name a policy of plan mover under review.downgrade"}
+	}
+	err = v.opts.Store.ChangeReview(ctx, id, address, func(r offboard.Review, items []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
+		if len(items) == 0 {
+			return r, nil, fmt.Errorf("%w: the review has no seat with this address", offboard.ErrNotFound)
+		}
+		for i := range items {
+			if items[i], err = offboard.DecideItem(r, items[i], w, v.now()); err != nil {
+				return r, nil, err
+			}
+		}
+		n = len(items)
+		return r, items, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, v.Settle(ctx, id)
+}
+
+// KeepUnremarkable decides keep for every undecided seat without a reason to
+// look, and tells how many there were.
+func (v *Reviews) KeepUnremarkable(ctx context.Context, id, by, because string) (int, error) {
+	_, items, err := v.opts.Store.Review(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, i := range items {
+		if i.Decision != offboard.Undecided || len(i.Reasons) > 0 || i.Joined || offboard.Fold(i.Address) == offboard.Fold(by) {
+			continue
+		}
+		err := v.opts.Store.ChangeReview(ctx, id, i.Address, func(r offboard.Review, same []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
+			var out []offboard.ReviewItem
+			for _, s := range same {
+				if s.Organization != i.Organization {
+					continue
+				}
+				s, err := offboard.DecideItem(r, s, offboard.ReviewWord{Decision: offboard.ReviewKeep, By: by, Because: because}, v.now())
+				if err != nil {
+					return r, nil, err
+				}
+				out = append(out, s)
+			}
+			return r, out, nil
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}

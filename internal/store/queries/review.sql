@@ -1,0 +1,41 @@
+-- name: InsertReview :exec
+insert into review (id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by)
+values (@id, @state, @by_whom, '', @started_at, 0, @due_at, 0, 0, '');
+
+-- name: LiveReview :one
+select * from review where closed_at = 0;
+
+-- name: ReviewByID :one
+select * from review where id = @id;
+
+-- LockReview keeps other writers of the review away until the transaction ends.
+-- name: LockReview :one
+update review set note = note where id = @id returning *;
+
+-- name: Reviews :many
+select * from review order by id desc limit @most;
+
+-- name: SaveReview :exec
+update review set state = @state, note = @note, read_at = @read_at, compared_at = @compared_at, closed_at = @closed_at, closed_by = @closed_by
+where id = @id;
+
+-- name: PutReviewItem :exec
+insert into review_item (
+    review_id, organization, address_key, address, name, person_id, connection, seat, reasons,
+    decision, by_whom, because, decided_at, case_id, after, joined
+) values (
+    @review_id, @organization, @address_key, @address, @name, @person_id, @connection, @seat, @reasons,
+    @decision, @by_whom, @because, @decided_at, @case_id, @after, @joined
+) on conflict (review_id, organization, address_key) do update set
+    address = excluded.address, name = excluded.name, person_id = excluded.person_id, connection = excluded.connection,
+    seat = excluded.seat, reasons = excluded.reasons, decision = excluded.decision, by_whom = excluded.by_whom, because = excluded.because,
+    decided_at = excluded.decided_at, case_id = excluded.case_id, after = excluded.after, joined = excluded.joined;
+
+-- name: ReviewItems :many
+select * from review_item where review_id = @review_id order by organization, address_key;
+
+-- name: ReviewItemsOf :many
+select * from review_item where review_id = @review_id and address_key = @address_key order by organization;
+
+-- name: CompareReviewItem :exec
+update review_item set after = @after where review_id = @review_id and organization = @organization and address_key = @address_key;

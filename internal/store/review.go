@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"offramp/internal/offboard"
+	"offramp/internal/store/db"
+)
+
+// StartReview begins an access review.
+// *offboard.RefusedError: one is live.
+func (s *Store) StartReview(ctx context.Context, by string, due time.Duration) (out offboard.Review, err error) {
+	id := newID()
+	err = s.transact(ctx, func(t *tx) error {
+		live, err := t.LiveReview(ctx)
+		switch {
+		case err == nil && live.ID != id:
+			return &offboard.RefusedError{Because: "a review is live already, begun " +
+				moment(live.StartedAt).Format(time.DateOnly) + "; finish it with: offramp review show"}
+		case err == nil: // the first attempt did commit
+			out = reviewOf(live)
+			return nil
+		case !errors.Is(missing(err), ErrNotFound):
+			return fmt.Errorf("read the live review: %w", err)
+		}
+		out = offboard.Review{ID: id, State: offboard.ReviewReading, By: by, Started: t.now, Due: t.now.Add(due)}
+		if err := t.InsertReview(ctx, db.InsertReviewParams{
+			ID: id, State: string(out.State), ByWhom: by, StartedAt: millis(out.Started), DueAt: millis(out.Due),
+		}); err != nil {
+			return fmt.Errorf("insert review: %w", err)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Reviews lists the latest reviews, newest first.
+func (s *Store) Reviews(ctx context.Context, most int) ([]offboard.Review, error) {
+	rows, err := s.queries().Reviews(ctx, int32(min(most, 1000))) //nolint:gosec // bounded
+	if err != nil {
+		return nil, fmt.Errorf("read reviews: %w", err)
+	}
+	out := make([]offboard.Review, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, reviewOf(r))
+	}
+	return out, nil
+}
+
+// Review reads one review with its items, by organization and address.
+func (s *Store) Review(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error) {
+	q := s.queries()
+	row, err := q.ReviewByID(ctx, id)
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read review: %w", missing(err))
+	}
+	rows, err := q.ReviewItems(ctx, id)
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read review items: %w", err)
+	}
+	items := make([]offboard.ReviewItem, 0, len(rows))
+	for _, r := range rows {
+		i, err := reviewItemOf(r)
+		if err != nil {
+			return offboard.Review{}, nil, err
+		}
+		items = append(items, i)
+	}
+	return reviewOf(row), items, nil
+}
+
+// ChangeReview lets a rule change a review and some of its items in one
+// transaction. The items of one address are read first; an empty address reads
+// none. The rule may run more than once; its error changes nothing.
+func (s *Store) ChangeReview(
+	ctx context.Context, id, address string,
+	rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error),
+) error {
+	return s.transact(ctx, func(t *tx) error {
+		row, err := t.LockReview(ctx, id)
+		if err != nil {
+			return fmt.Errorf("lock review: %w", missing(err))
+		}
+		var items []offboard.ReviewItem
+		if address != "" {
+			rows, err := t.ReviewItemsOf(ctx, db.ReviewItemsOfParams{ReviewID: id, AddressKey: offboard.Fold(address)})
+			if err != nil {
+				return fmt.Errorf("read review items: %w", err)
+			}
+			for _, r := range rows {
+				i, err := reviewItemOf(r)
+				if err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+		}
+		review, items, err := rule(reviewOf(row), items)
+		if err != nil {
+			return err
+		}
+		if err := t.SaveReview(ctx, db.SaveReviewParams{
+			ID: id, State: string(review.State), Note: review.Note, ReadAt: millis(review.Read), ComparedAt: millis(review.Compared),
+			ClosedAt: millis(review.Closed), ClosedBy: review.ClosedBy,
+		}); err != nil {
+			return fmt.Errorf("save review: %w", err)
+		}
+		for _, i := range items {
+			if err := t.putReviewItem(ctx, id, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CompareReview records how some seats are after the decisions; those who
+// joined meanwhile are added. What was decided is not touched.
+func (s *Store) CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error {
+	return s.transact(ctx, func(t *tx) error {
+		for _, i := range items {
+			if i.Joined {
+				if err := t.putReviewItem(ctx, id, i); err != nil {
+					return err
+				}
+				continue
+			}
+			after, err := json.Marshal(i.After)
+			if err != nil {
+				return fmt.Errorf("encode a seat: %w", err)
+			}
+			if err := t.CompareReviewItem(ctx, db.CompareReviewItemParams{
+				ReviewID: id, Organization: i.Organization, AddressKey: offboard.Fold(i.Address), After: string(after),
+			}); err != nil {
+				return fmt.Errorf("save a compared seat: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) putReviewItem(ctx context.Context, review string, i offboard.ReviewItem) error {
+	seat, err := json.Marshal(i.Seat)
+	if err != nil {
+		return fmt.Errorf("encode a seat: %w", err)
+	}
+	reasons, err := json.Marshal(append([]string{}, i.Reasons...))
+	if err != nil {
+		return fmt.Errorf("encode reasons: %w", err)
+	}
+	var after []byte
+	if i.After != nil {
+		if after, err = json.Marshal(i.After); err != nil {
+			return fmt.Errorf("encode a seat: %w", err)
+		}
+	}
+	joined := int64(0)
+	if i.Joined {
+		joined = 1
+	}
+	if err := t.PutReviewItem(ctx, db.PutReviewItemParams{
+		ReviewID: review, Organization: i.Organization, AddressKey: offboard.Fold(i.Address), Address: i.Address, Name: i.Name,
+		PersonID: i.Person, Connection: i.Connection, Seat: string(seat), Reasons: string(reasons), Decision: string(i.Decision),
+		ByWhom: i.By, Because: i.Because, DecidedAt: millis(i.Decided), CaseID: i.Case, After: string(after), Joined: joined,
+	}); err != nil {
+		return fmt.Errorf("save review item: %w", err)
+	}
+	return nil
+}
+
+func reviewOf(r db.Review) offboard.Review {
+	return offboard.Review{
+		ID: r.ID, State: offboard.ReviewState(r.State), By: r.ByWhom, Note: r.Note, Started: moment(r.StartedAt), Read: moment(r.ReadAt),
+		Due: moment(r.DueAt), Compared: moment(r.ComparedAt), Closed: moment(r.ClosedAt), ClosedBy: r.ClosedBy,
+	}
+}
+
+func reviewItemOf(r db.ReviewItem) (offboard.ReviewItem, error) {
+	i := offboard.ReviewItem{
+		Review: r.ReviewID, Organization: r.Organization, Address: r.Address, Name: r.Name, Person: r.PersonID, Connection: r.Connection,
+		Decision: offboard.ReviewDecision(r.Decision), By: r.ByWhom, Because: r.Because, Decided: moment(r.DecidedAt), Case: r.CaseID,
+		Joined: r.Joined != 0,
+	}
+	if err := json.Unmarshal([]byte(r.Seat), &i.Seat); err != nil {
+		return i, fmt.Errorf("read a reviewed seat: %w", err)
+	}
+	if err := json.Unmarshal([]byte(r.Reasons), &i.Reasons); err != nil {
+		return i, fmt.Errorf("read the reasons of a review item: %w", err)
+	}
+	if r.After != "" {
+		i.After = &offboard.ReviewedSeat{}
+		if err := json.Unmarshal([]byte(r.After), i.After); err != nil {
+			return i, fmt.Errorf("read a compared seat: %w", err)
+		}
+	}
+	return i, nil
+}
