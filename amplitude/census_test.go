@@ -168,3 +168,30 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+func TestAReservedRequestIsPaidForOnce(t *testing.T) {
+	s := says(oneMember)
+	b := &fakeBudget{}
+	o := options(inProcess{s})
+	o.Budget = b
+	c := newClient(t, o).WithShare(amplitude.ShareRemove)
+	paid, err := c.Reserve(t.Context())
+	if err != nil || len(b.taken) != 1 || b.taken[0] != amplitude.ShareRemove || len(s.requests()) != 0 {
+		t.Fatalf("took %v, sent %d, %v", b.taken, len(s.requests()), err)
+	}
+	b.err = &amplitude.BudgetError{Wait: time.Minute} // the budget is empty now
+	if _, err := paid.Member(t.Context(), leaver); err != nil {
+		t.Errorf("the request that was paid for: %v", err)
+	}
+	for name, f := range map[string]func() error{
+		"the one after it": func() error { _, err := paid.Member(t.Context(), leaver); return err },
+		"another reserve":  func() error { _, err := c.Reserve(t.Context()); return err },
+	} {
+		if refused, ok := errors.AsType[*amplitude.BudgetError](f()); !ok || refused.Wait != time.Minute {
+			t.Errorf("%s is not refused by the budget", name)
+		}
+	}
+	if n := len(s.requests()); n != 1 {
+		t.Errorf("%d requests were sent, want 1", n)
+	}
+}

@@ -3,6 +3,7 @@ package amplitude
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,7 +37,8 @@ type Share string
 
 // The shares.
 const (
-	ShareEmergency Share = "emergency"
+	ShareEmergency Share = "emergency" // the removal itself of an incident
+	ShareIncident  Share = "incident"  // what an incident reads and changes beside it
 	ShareRemove    Share = "remove"
 	ShareVerify    Share = "verify"
 	ShareOther     Share = "other"
@@ -61,4 +63,34 @@ type BudgetError struct {
 
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("the request budget has no slot for another %s", e.Wait)
+}
+
+// Reserve takes one request from the budget now and returns the same client
+// with that request paid for: the next one is sent without asking. Whoever
+// must write something down before a request learns so first whether it can be
+// sent at all. The error is that of Budget.Take; a slot that is not used is lost.
+func (c *Client) Reserve(ctx context.Context) (*Client, error) {
+	if c.budget == nil || c.readOnly {
+		return c, nil
+	}
+	if err := c.budget.Take(ctx, c.share); err != nil {
+		c.metrics.count(apiSCIM, codeLabelBudget)
+		return nil, fmt.Errorf("amplitude %s: reserve a request: %w", apiSCIM, err)
+	}
+	d := *c
+	d.budget = &prepaid{Budget: c.budget}
+	return &d, nil
+}
+
+// prepaid is a budget of which one request is taken already.
+type prepaid struct {
+	Budget
+	used atomic.Bool
+}
+
+func (p *prepaid) Take(ctx context.Context, s Share) error {
+	if p.used.CompareAndSwap(false, true) {
+		return nil
+	}
+	return p.Budget.Take(ctx, s)
 }

@@ -261,6 +261,9 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 	if b, ok := errors.AsType[*amplitude.BudgetError](err); ok {
 		return outcome{wait: offboard.WaitBudget, until: now.Add(spread(a.file.Case.ID, b.Wait)), note: "waiting for Amplitude's request budget"}, nil
 	}
+	if l, ok := errors.AsType[*laterError](err); ok {
+		return outcome{wait: offboard.WaitBudget, until: l.until, note: l.note}, nil
+	}
 	var stop *permanentError
 	if errors.As(err, &stop) || !organizational(err) && !transfer.IsTemporary(err) {
 		return outcome{attention: err.Error()}, nil

@@ -12,6 +12,11 @@ import (
 // reserve is how many requests of every minute only incidents may use.
 const reserve = 20
 
+// urgent reports whether a share may use the reserve.
+func urgent(s string) bool {
+	return amplitude.Share(s) == amplitude.ShareEmergency || amplitude.Share(s) == amplitude.ShareIncident
+}
+
 // demand is how long a share that was refused keeps what belongs to it.
 const demand = 15 * time.Second
 
@@ -22,7 +27,7 @@ func part(s string) int {
 		return 70
 	case amplitude.ShareVerify:
 		return 20
-	case amplitude.ShareEmergency:
+	case amplitude.ShareEmergency, amplitude.ShareIncident:
 		return 0
 	case amplitude.ShareOther:
 	}
@@ -33,8 +38,8 @@ func part(s string) int {
 func Ordinary(rate int) int { return max(rate-reserve, 1) }
 
 // Allot decides whether one request of a share may leave now, so that no
-// minute holds more than rate of them. An incident may use everything that is
-// left; the others leave the reserve alone, and use what another share owns
+// minute holds more than rate of them. An incident's removal may use everything
+// that is left, and what else it asks all but a few; the others leave the reserve alone, and use what another share owns
 // only while that share does not ask for it. wait is when to ask again.
 func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wait time.Duration) {
 	if now.Before(m.Throttled) {
@@ -44,7 +49,7 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 	ordinary := 0
 	for _, u := range m.Uses {
 		used[u.Share]++
-		if u.Share != string(amplitude.ShareEmergency) {
+		if !urgent(u.Share) {
 			ordinary++
 		}
 	}
@@ -59,13 +64,21 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 	if share == string(amplitude.ShareEmergency) {
 		return true, 0
 	}
+	// Half of the reserve is for the removals of incidents alone: the next one
+	// does not wait for what others look up.
+	if len(m.Uses) >= rate-min(reserve, rate)/2 {
+		return false, wait
+	}
+	if share == string(amplitude.ShareIncident) {
+		return true, 0
+	}
 	common := Ordinary(rate)
 	if ordinary >= common {
 		return false, wait
 	}
 	kept := 0 // of what others own, wanted and not yet used
 	for other, at := range maps.All(m.Asked) {
-		if other != share && other != string(amplitude.ShareEmergency) && now.Sub(at) < demand {
+		if other != share && !urgent(other) && now.Sub(at) < demand {
 			kept += max(common*part(other)/100-used[other], 0)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func shares() []string {
-	return []string{string(amplitude.ShareEmergency), string(amplitude.ShareRemove), string(amplitude.ShareVerify), string(amplitude.ShareOther)}
+	return []string{string(amplitude.ShareEmergency), string(amplitude.ShareIncident), string(amplitude.ShareRemove), string(amplitude.ShareVerify), string(amplitude.ShareOther)}
 }
 
 // TestNoMinuteHoldsMoreThanTheRate asks in every order and at every pace.
@@ -40,18 +40,22 @@ func TestNoMinuteHoldsMoreThanTheRate(t *testing.T) {
 			m.Uses, all = append(m.Uses, use), append(all, use)
 		}
 		for i, first := range all {
-			n, ordinary := 0, 0
+			n, ordinary, urgent := 0, 0, 0
 			for _, u := range all[i:] {
 				if u.At.Sub(first.At) >= time.Minute {
 					break
 				}
 				n++
-				if u.Share != string(amplitude.ShareEmergency) {
+				switch amplitude.Share(u.Share) {
+				case amplitude.ShareEmergency:
+					urgent++
+				case amplitude.ShareIncident:
+				case amplitude.ShareRemove, amplitude.ShareVerify, amplitude.ShareOther:
 					ordinary++
 				}
 			}
-			if n > rate || ordinary > rate-20 {
-				t.Fatalf("%d requests (%d ordinary) within a minute at a rate of %d", n, ordinary, rate)
+			if n > rate || ordinary > rate-20 || n-urgent > rate-10 {
+				t.Fatalf("%d requests (%d ordinary, %d removals of incidents) within a minute at a rate of %d", n, ordinary, urgent, rate)
 			}
 		}
 	})
@@ -75,6 +79,9 @@ func TestBudgetShares(t *testing.T) {
 		"verification gets its own while removals run": {offboard.Meter{Uses: used(35, amplitude.ShareRemove)}, amplitude.ShareVerify, true},
 		"nobody ordinary touches the reserve":          {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareVerify, false},
 		"an incident takes the reserve":                {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareEmergency, true},
+		"an incident's questions use the reserve too":  {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareIncident, true},
+		"they leave the next incident its removal":     {offboard.Meter{Uses: used(50, amplitude.ShareIncident)}, amplitude.ShareIncident, false},
+		"which is then sent":                           {offboard.Meter{Uses: used(50, amplitude.ShareIncident)}, amplitude.ShareEmergency, true},
 		"nobody passes the rate":                       {offboard.Meter{Uses: used(60, amplitude.ShareEmergency)}, amplitude.ShareEmergency, false},
 		"a 429 stops everybody":                        {offboard.Meter{Throttled: now.Add(time.Second)}, amplitude.ShareEmergency, false},
 	} {

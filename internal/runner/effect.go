@@ -22,6 +22,11 @@ type change struct {
 	secret  string   // under which a hook may answer later
 	until   time.Time
 
+	// reserve takes from the request budget what the call needs, before
+	// anything is recorded: an intention that waits for the budget would keep
+	// the case from being cancelled, and make the next attempt read first.
+	// nil: the call needs nothing.
+	reserve func(ctx context.Context) error
 	// read tells whether the change has already happened; it is asked where an
 	// earlier attempt may have made the call. nil: the call itself is idempotent.
 	read func(ctx context.Context) (done bool, response string, err error)
@@ -49,7 +54,7 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 	in := offboard.Intent{
 		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
-	was, p, err := a.opts.Store.Intend(ctx, a.fence, in, func(f offboard.File) offboard.Permission {
+	guard := func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Now: a.now()}
 		if c.giving {
 			return giving(facts)
@@ -59,7 +64,13 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 			facts.Protected = a.opts.Protected(f.Person)
 		}
 		return offboard.Guard(facts)
-	})
+	}
+	if c.reserve != nil && a.file.Effect(key).State == offboard.EffectNone && guard(a.file).Allowed {
+		if err := c.reserve(ctx); err != nil {
+			return p, false, err
+		}
+	}
+	was, p, err := a.opts.Store.Intend(ctx, a.fence, in, guard)
 	if err != nil || was.State == offboard.EffectDone {
 		return p, was.State == offboard.EffectDone, err
 	}

@@ -57,15 +57,8 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 	}
 	var found seats
 	var likely []string
-	since := a.now().Add(-recent)
-	if a.reduced() {
-		since = a.now() // what is older may show access that this case took away
-	}
 	for _, org := range a.reach(a.file.Case.Connection) {
-		s, err := org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, since)
-		if err == nil && !s.Present {
-			s, err = org.roster.look(ctx, a.share(amplitude.ShareOther), a.file.Case.Address, a.now())
-		}
+		s, err := a.seat(ctx, org)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -95,6 +88,28 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 	}
 	out.end, out.note = offboard.OutcomeNoSeat, "the address has no seat in "+names(a.reach(a.file.Case.Connection))
 	return out, nil
+}
+
+// seat looks for the leaver's seat in one organization. Cases wait for each
+// other to share what is read; an incident does not. A list proves no absence
+// by itself: a case must not end because a list left somebody out.
+func (a *attempt) seat(ctx context.Context, org *organization) (sighting, error) {
+	address, share := a.file.Case.Address, a.share(amplitude.ShareOther)
+	since := a.now().Add(-recent)
+	if a.reduced() { // what was read before may show access that this case took away
+		return org.roster.ask(ctx, org.Client.WithShare(share), address, a.now())
+	}
+	var s sighting
+	var err error
+	if a.file.Case.Incident() {
+		s, err = org.roster.look(ctx, share, address, since)
+	} else {
+		s, err = org.roster.shared(ctx, share, a.file.Case.ID+"/identify", address, since)
+	}
+	if err != nil || s.Present {
+		return s, err
+	}
+	return org.roster.ask(ctx, org.Client.WithShare(share), address, a.now())
 }
 
 // snapshot records roles, project access and groups as they are before
@@ -140,10 +155,13 @@ func (a *attempt) found() seats {
 
 // share is the budget share of ordinary work, or the incidents'.
 func (a *attempt) share(s amplitude.Share) amplitude.Share {
-	if a.file.Case.Incident() {
+	switch {
+	case !a.file.Case.Incident():
+		return s
+	case s == amplitude.ShareRemove:
 		return amplitude.ShareEmergency
 	}
-	return s
+	return amplitude.ShareIncident
 }
 
 func names(orgs []*organization) string {

@@ -175,6 +175,13 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 	perm, _, err := a.do(ctx, change{
 		step: offboard.StepRemove, object: obj, claim: []string{t.org.Name}, address: t.address,
 		text: "about to remove the member from " + t.org.Name,
+		reserve: func(ctx context.Context) (err error) {
+			paid, err := client.Reserve(ctx)
+			if err == nil {
+				client = paid
+			}
+			return err
+		},
 		read: func(ctx context.Context) (bool, string, error) {
 			_, err := client.Member(ctx, t.address)
 			if !notFound(err) {
@@ -194,6 +201,9 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 					return "no such member: somebody else removed them after the case opened", false, err
 				}
 				return noMember, false, err
+			}
+			if err == nil {
+				t.org.roster.removed(t.address)
 			}
 			return "removed", false, err
 		},

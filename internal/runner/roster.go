@@ -22,7 +22,15 @@ type sighting struct {
 	At      time.Time `json:"at"`
 	How     string    `json:"how"`     // list or direct
 	Control string    `json:"control"` // the positive control, in words
+
+	tick int // of the roster, when it was asked
 }
+
+// How a sighting came about.
+const (
+	fromList = "list"
+	byAsking = "direct"
+)
 
 type group struct {
 	ID   string `json:"id"`
@@ -36,23 +44,42 @@ func (s sighting) clear() bool { return !s.Present && len(s.Groups) == 0 }
 // answered by the same client.
 var errNoControl = errors.New("no positive control: Amplitude answered for no known member either, so an absence proves nothing; check its SCIM key and endpoint")
 
-// small is up to how many members one sweep costs about as much as asking directly.
-const small = 300
+// laterError says that an address will be answered by a reading of the member
+// list that others share, and when to ask again.
+type laterError struct {
+	until time.Time
+	note  string
+}
 
-// controlAge is how long a positive control counts.
-const controlAge = time.Minute
+func (e *laterError) Error() string { return e.note }
 
-// roster answers who is in an organization, from one sweep that many cases
-// share where that is cheap, directly where it is not. Sweeps and controls are
-// kept only as long as they are fresh enough to be asked for.
+// roster answers who is in one organization: from one reading of the member
+// list that many cases share where that costs less, directly where it does not.
+// traffic says when which. What was read is kept while it is fresh enough to be
+// asked for; the newest reading stays, because the next one is judged by it.
+//
+// It is one per process: replicas read for themselves, within one budget.
+// It is safe for concurrent use.
 type roster struct {
 	client *amplitude.Client
 	now    func() time.Time
 
-	turn  chan struct{} // held by whoever talks to Amplitude
-	mu    sync.Mutex
-	last  *sweep
-	total int // members at the last look, -1: not known
+	turn    chan struct{} // held by whoever asks directly
+	reading chan struct{} // held by whoever reads the list
+
+	mu      sync.Mutex
+	tick    int               // counts removals and readings: their order, whatever the clock does
+	last    *sweep            // the newest that counts
+	running *sweep            // begun and not finished
+	begun   time.Time         // when the newest one began, whatever came of it
+	rest    time.Time         // until when the running one has no slot in the budget
+	doubt   time.Time         // until when the list is not believed
+	starter string            // who was told to begin the next one
+	size    int               // members as last announced, -1: not known
+	blocks  int               // requests that reading the groups takes
+	asks    map[string]asked  // looks that may share a reading
+	gone    map[string]absent // seats that this process had removed, by address
+	told    map[string]sighting
 
 	groups   []amplitude.Group // of the last reading of groups alone
 	groupsAt time.Time
@@ -60,62 +87,115 @@ type roster struct {
 	control  time.Time
 }
 
-type sweep struct {
-	started time.Time
-	members map[string]amplitude.Member
-	groups  map[string][]group // by address
+// asked is a look at one address that many may share a reading for.
+type asked struct {
+	first    time.Time
+	answered bool
+}
+
+// absent is a removal that this process made.
+type absent struct {
+	at   time.Time
+	tick int
 }
 
 func newRoster(c *amplitude.Client, now func() time.Time) *roster {
-	return &roster{client: c, now: now, turn: make(chan struct{}, 1), total: -1}
+	return &roster{
+		client: c, now: now, turn: make(chan struct{}, 1), reading: make(chan struct{}, 1), size: -1, blocks: 1,
+		asks: map[string]asked{}, gone: map[string]absent{}, told: map[string]sighting{},
+	}
 }
 
 // look tells whether an address has a seat or is in a group, from something
-// read not before after.
+// read not before after. It waits for nobody: it is for what cannot wait, and
+// for what is rarely asked.
 func (r *roster) look(ctx context.Context, share amplitude.Share, address string, after time.Time) (sighting, error) {
+	c := r.client.WithShare(share)
+	return r.answer(ctx, c, address, after, "", traffic{})
+}
+
+// shared is look for many addresses that may wait for each other: where that
+// costs less, it is a *laterError until the list has been read. key names the
+// question, so that one that is repeated counts once.
+func (r *roster) shared(ctx context.Context, share amplitude.Share, key, address string, after time.Time) (sighting, error) {
+	s, ok := r.cached(address, after)
+	var err error
+	if !ok {
+		s, err = r.answer(ctx, r.client.WithShare(share), address, after, key, r.traffic(key))
+	}
+	if err == nil {
+		r.mu.Lock()
+		if a, ok := r.asks[key]; ok {
+			a.answered = true
+			r.asks[key] = a
+		}
+		r.mu.Unlock()
+	}
+	return s, err
+}
+
+// answer finds out about one address as t says. key names a look that may wait.
+func (r *roster) answer(ctx context.Context, c *amplitude.Client, address string, after time.Time, key string, t traffic) (sighting, error) {
+	for range 3 {
+		if s, ok := r.cached(address, after); ok {
+			return s, nil
+		}
+		if err := r.measure(ctx, c); err != nil {
+			return sighting{}, err
+		}
+		err := r.read(ctx, key, t)
+		if errors.Is(err, errAsk) {
+			return r.ask(ctx, c, address, after)
+		}
+		if err != nil {
+			return sighting{}, err
+		}
+	}
 	if s, ok := r.cached(address, after); ok {
 		return s, nil
+	}
+	return sighting{}, errNoControl
+}
+
+// measure learns how long the member list is, once, if that is not known.
+func (r *roster) measure(ctx context.Context, c *amplitude.Client) error {
+	known := func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.size >= 0
+	}
+	if known() {
+		return nil
 	}
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
-		return sighting{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if s, ok := r.cached(address, after); ok { // somebody swept while we waited
-		return s, nil
+	if known() {
+		return nil
 	}
-	c := r.client.WithShare(share)
-	r.mu.Lock()
-	total := r.total
-	r.mu.Unlock()
-	if total < 0 {
-		page, err := c.MembersPage(ctx, 1)
-		if err != nil {
-			return sighting{}, err
-		}
-		r.learn(page)
-		total = page.Total
+	page, err := c.MembersPage(ctx, 1)
+	if err != nil {
+		return err
 	}
-	if total <= small {
-		if err := r.sweep(ctx, c); err != nil {
-			return sighting{}, err
-		}
-		if s, ok := r.cached(address, after); ok {
-			return s, nil
-		}
-		return sighting{}, errNoControl
-	}
-	return r.direct(ctx, c, address, after)
+	r.learn(page)
+	return nil
 }
 
+// cached answers from what is known already, if it was read after a time, and
+// after this process removed the seat where the answer is to show that.
 func (r *roster) cached(address string, after time.Time) (sighting, bool) {
+	if s, ok := r.answered(address, after); ok {
+		return s, true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.last == nil || r.last.started.Before(after) {
+	key := offboard.Fold(address)
+	if r.last == nil || !r.good(key, after, r.last.started, r.last.tick) {
 		return sighting{}, false
 	}
-	key := offboard.Fold(address)
 	m, present := r.last.members[key]
 	others := len(r.last.members)
 	if present {
@@ -126,126 +206,36 @@ func (r *roster) cached(address string, after time.Time) (sighting, bool) {
 	}
 	return sighting{
 		Address: address, Present: present, Pending: present && m.Pending(), Name: name(m), Groups: r.last.groups[key],
-		At: r.last.started, How: "list", Control: fmt.Sprintf("%d other members were in the same complete list", others),
+		At: r.last.started, How: fromList, Control: fmt.Sprintf("%d other members were in the same complete list", others),
 	}, true
 }
 
-// sweep reads every member and every group.
-func (r *roster) sweep(ctx context.Context, c *amplitude.Client) error {
-	s := &sweep{started: r.now(), members: map[string]amplitude.Member{}, groups: map[string][]group{}}
-	for m, err := range c.Members(ctx) {
-		if err != nil {
-			return err
-		}
-		s.members[offboard.Fold(m.Email)] = m
-	}
-	if len(s.members) == 0 {
-		return errNoControl
-	}
-	groups, err := c.Groups(ctx)
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		for _, m := range g.Members {
-			key := offboard.Fold(m.Email)
-			s.groups[key] = append(s.groups[key], group{ID: g.ID, Name: g.Name})
-		}
-	}
+// answered is cached for what was asked directly, which no list replaces.
+func (r *roster) answered(address string, after time.Time) (sighting, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.total = s, len(s.members)
-	return nil
+	key := offboard.Fold(address)
+	s, ok := r.told[key]
+	return s, ok && r.good(key, after, s.At, s.tick)
 }
 
-// direct asks for one address, and for a known member where it is absent.
-func (r *roster) direct(ctx context.Context, c *amplitude.Client, address string, after time.Time) (sighting, error) {
-	s := sighting{Address: address, At: r.now(), How: "direct"}
-	m, err := c.Member(ctx, address)
-	switch {
-	case err == nil:
-		s.Present, s.Pending, s.Name, s.Control = true, m.Pending(), name(m), "the member itself"
-	case notFound(err):
-		if s.Control, err = r.prove(ctx, c, address); err != nil {
-			return s, err
-		}
-	default:
-		return s, err
+// good reports whether what was read at a time answers a question about what
+// is after another. The caller holds the lock.
+func (r *roster) good(key string, after, at time.Time, tick int) bool {
+	if at.Before(after) || at.After(r.now()) { // the clock was set back: nobody knows how old it is
+		return false
 	}
-	r.mu.Lock()
-	groups, at := r.groups, r.groupsAt
-	r.mu.Unlock()
-	if at.Before(after) || at.IsZero() {
-		at = r.now()
-		if groups, err = c.Groups(ctx); err != nil {
-			return s, err
-		}
-		r.mu.Lock()
-		r.groups, r.groupsAt = groups, at
-		r.mu.Unlock()
-	}
-	for _, g := range groups {
-		for _, gm := range g.Members {
-			if offboard.Fold(gm.Email) == offboard.Fold(address) {
-				s.Groups = append(s.Groups, group{ID: g.ID, Name: g.Name})
-			}
-		}
-	}
-	return s, nil
+	g, removed := r.gone[key]
+	return !removed || g.tick < tick || after.Before(g.at)
 }
 
-// prove is the positive control: a known member, other than the one who is
-// absent, answered within the last minute.
-func (r *roster) prove(ctx context.Context, c *amplitude.Client, absent string) (string, error) {
-	const words = "another member was answered directly by the same client within a minute"
-	r.mu.Lock()
-	fresh := !r.control.IsZero() && r.now().Sub(r.control) < controlAge
-	known := r.known
-	r.mu.Unlock()
-	if fresh {
-		return words, nil
-	}
-	if len(known) == 0 {
-		page, err := c.MembersPage(ctx, 1)
-		if err != nil {
-			return "", err
-		}
-		known = r.learn(page)
-	}
-	for i, k := range known {
-		if offboard.Fold(k) == offboard.Fold(absent) {
-			continue
-		}
-		if i > 3 {
-			break
-		}
-		_, err := c.Member(ctx, k)
-		if notFound(err) {
-			continue // may have been removed since
-		}
-		if err != nil {
-			return "", err
-		}
-		r.mu.Lock()
-		r.control = r.now()
-		r.mu.Unlock()
-		return words, nil
-	}
-	r.mu.Lock()
-	r.known = nil // look for other ones next time
-	r.mu.Unlock()
-	return "", errNoControl
-}
-
-func (r *roster) learn(p amplitude.Page) []string {
+// removed tells that this process had a seat removed: what was read before
+// does not show it.
+func (r *roster) removed(address string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.total = p.Total
-	r.known = r.known[:0:0]
-	for _, m := range p.Members {
-		r.known = append(r.known, m.Email)
-	}
-	return r.known
+	r.tick++
+	r.gone[offboard.Fold(address)] = absent{at: r.now(), tick: r.tick}
 }
 
 // likely lists other members who may be the same human: the same address but

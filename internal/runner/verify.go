@@ -3,7 +3,9 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"offramp/amplitude"
@@ -16,9 +18,38 @@ type verified struct {
 	Changed string `json:"address_changed_hands,omitempty"`
 }
 
+// look is one reading. It stands for several where their times had passed
+// together: what was read once is not told as if it had been read twice.
 type look struct {
-	Number int        `json:"number"` // 0 is the first one
-	Seen   []sighting `json:"seen"`
+	Number  int        `json:"number"`            // 0 is the first one
+	Through int        `json:"through,omitempty"` // the last one it stands for; 0: Number
+	Seen    []sighting `json:"seen"`
+	Note    string     `json:"note,omitempty"`
+}
+
+// next is the number of the look that is to follow.
+func (v verified) next() int {
+	if len(v.Looks) == 0 {
+		return 0
+	}
+	l := v.Looks[len(v.Looks)-1]
+	return max(l.Number, l.Through) + 1
+}
+
+// sentence tells how often the seat was seen to be absent.
+func (v verified) sentence() string {
+	joined := 0
+	for _, l := range v.Looks {
+		joined += max(l.Through-l.Number, 0)
+	}
+	text := fmt.Sprintf("verify: absent in %d looks", len(v.Looks))
+	if len(v.Looks) == 1 {
+		text = "verify: absent in 1 look"
+	}
+	if joined > 0 {
+		text += fmt.Sprintf("; they stand for %d, because times had passed together", len(v.Looks)+joined)
+	}
+	return text
 }
 
 // verify looks whether the seat is really gone: at once, and after the
@@ -35,7 +66,7 @@ func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 		}
 	}
 	since := a.file.Case.Removed
-	for number := len(res.Looks); number <= len(a.opts.Verify); number++ {
+	for number := res.next(); number <= len(a.opts.Verify); number = res.next() {
 		if holder := a.file.Standing.HeldBy; holder != "" {
 			if number == 0 {
 				return outcome{attention: "somebody else took the address before its absence could be proven; " +
@@ -56,6 +87,12 @@ func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			}, nil
 		}
 		l, out, err := a.lookOnce(ctx, number, at, since)
+		if later, ok := errors.AsType[*laterError](err); ok {
+			return outcome{
+				result: res, wait: offboard.WaitVerify, until: later.until, meanwhile: number > 0,
+				note: fmt.Sprintf("look %d of %d: %s", number+1, len(a.opts.Verify)+1, later.note),
+			}, nil
+		}
 		if err != nil {
 			return outcome{}, err
 		}
@@ -73,7 +110,7 @@ func verify(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			}
 		}
 	}
-	return outcome{result: res, say: fmt.Sprintf("verify: absent in %d looks", len(res.Looks))}, nil
+	return outcome{result: res, say: res.sentence()}, nil
 }
 
 // lookAt is when a look is due. The first one of an ordinary case waits a
@@ -95,19 +132,7 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 		return l, outcome{}, err
 	}
 	for _, t := range targets {
-		var s sighting
-		if a.file.Case.Incident() && number == 0 {
-			client := t.org.Client.WithShare(amplitude.ShareEmergency)
-			s, err = t.org.roster.direct(ctx, client, t.address, at)
-			if err == nil && !s.clear() {
-				s, err = t.org.roster.direct(ctx, client, t.address, a.now())
-			}
-		} else {
-			s, err = t.org.roster.look(ctx, amplitude.ShareVerify, t.address, at)
-			if err == nil && !s.clear() && s.At.Before(a.now()) { // what others read a while ago may be over
-				s, err = t.org.roster.look(ctx, amplitude.ShareVerify, t.address, a.now())
-			}
-		}
+		s, err := a.sight(ctx, t, number, at)
 		if err != nil {
 			return l, outcome{}, err
 		}
@@ -124,7 +149,39 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 		}
 		return l, a.stillThere(t.org.Name, number), nil
 	}
+	for n := number + 1; n <= len(a.opts.Verify); n++ {
+		due := a.lookAt(n, since)
+		if slices.ContainsFunc(l.Seen, func(s sighting) bool { return s.At.Before(due) }) {
+			break
+		}
+		l.Through = n
+		l.Note = fmt.Sprintf("the times of looks %d to %d had passed when this was read; it counts once", number+1, n+1)
+	}
 	return l, outcome{}, nil
+}
+
+// sight reads one seat, not before a time. Ordinary cases share what is read;
+// somebody whom a list still shows is asked for directly, because what others
+// had read a while ago may be over.
+func (a *attempt) sight(ctx context.Context, t target, number int, at time.Time) (sighting, error) {
+	if a.file.Case.Incident() {
+		share := amplitude.ShareVerify
+		if number == 0 {
+			share = amplitude.ShareIncident
+		}
+		client := t.org.Client.WithShare(share)
+		s, err := t.org.roster.direct(ctx, client, t.address, at)
+		if err == nil && !s.clear() {
+			s, err = t.org.roster.direct(ctx, client, t.address, a.now())
+		}
+		return s, err
+	}
+	key := fmt.Sprintf("%s/verify/%d/%s", a.file.Case.ID, number, offboard.Fold(t.address))
+	s, err := t.org.roster.shared(ctx, amplitude.ShareVerify, key, t.address, at)
+	if err == nil && !s.clear() && (s.How == fromList || s.At.Before(a.now())) {
+		s, err = t.org.roster.ask(ctx, t.org.Client.WithShare(amplitude.ShareVerify), t.address, a.now())
+	}
+	return s, err
 }
 
 // watched are the seats that have to be absent: what remove asked Amplitude to

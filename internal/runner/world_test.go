@@ -25,17 +25,25 @@ const leaver = "jo@example.com"
 
 // clock is virtual time, shared by the store, the runner and the simulator.
 type clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu     sync.Mutex
+	t      time.Time
+	bubble bool // the time is that of the synctest bubble
 }
 
 func (c *clock) now() time.Time {
+	if c.bubble {
+		return time.Now()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.t
 }
 
 func (c *clock) move(d time.Duration) {
+	if c.bubble {
+		time.Sleep(d)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
@@ -76,6 +84,7 @@ type world struct {
 	store    *store.Store
 	fake     *amplitudefake.Fake
 	runner   *runner.Runner
+	replica  *runner.Runner // works beside it; nil: there is none
 	client   *amplitude.Client
 	policy   offboard.Policy
 	triggers *offboard.Policies // nil: none
@@ -85,6 +94,7 @@ type world struct {
 
 type setup struct {
 	postgres bool
+	bubble   bool // time is that of the synctest bubble that the test runs in
 	opts     func(*runner.Options)
 	client   func(*world, *amplitude.Options) // the simulator is there already
 }
@@ -93,6 +103,7 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{t: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}, jobs: &jobs{}, policy: offboard.Fallback()}
 	w.policy.Approvals, w.policy.Unlisted = 0, offboard.UnlistedNote
+	w.clock.bubble = s.bubble
 	o := store.Options{Now: w.clock.now}
 	if s.postgres {
 		o.URL = storetest.Postgres(t)
