@@ -24,7 +24,10 @@ type CommandOptions struct {
 	Dir     string           // working directory, absolute; empty: /
 	Handles []AssetKind      // what it hands over; none: it is no transferrer
 	Rotates []CredentialKind // what it rotates; none: it is no rotator
-	Timeout time.Duration    // 0: 30 s; then the whole process group is killed
+
+	Inventories []AssetKind // what it knows owners of; none: it is no lister
+
+	Timeout time.Duration // 0: 30 s; then the whole process group is killed
 
 	// Callback is as in WebhookOptions.
 	Callback func(ctx context.Context, key string) (string, error)
@@ -157,16 +160,36 @@ func (c *Command) Publish(ctx context.Context, p Publication) error {
 	return published(c.o.Name, r, err)
 }
 
-// run starts the program once. secrets are taken out of whatever it says, with the values of its environment.
+// run starts the program once and makes a receipt of what it says.
 func (c *Command) run(ctx context.Context, op string, attempt int, message any, secrets ...string) (Receipt, error) {
+	said, hide, err := c.output(ctx, op, attempt, message, maxAnswer, secrets...)
+	if err != nil {
+		return Receipt{}, err
+	}
+	a, err := parseAnswer(said)
+	if err != nil {
+		return Receipt{}, nonsense(c.o.Name, op, attempt, err)
+	}
+	r, err := a.receipt(c.o.Name, c.now(), hide...)
+	if err != nil {
+		return Receipt{}, nonsense(c.o.Name, op, attempt, err)
+	}
+	return r, nil
+}
+
+// output starts the program once and returns up to limit bytes of what it says. secrets are taken out of its complaint,
+// with the values of its environment; hide is all of them.
+func (c *Command) output(
+	ctx context.Context, op string, attempt int, message any, limit int, secrets ...string,
+) (said []byte, hide []string, err error) {
 	secrets = append(secrets, c.secrets...)
 	input, err := json.Marshal(message)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("%s: encode the message: %w", c.o.Name, err)
+		return nil, nil, fmt.Errorf("%s: encode the message: %w", c.o.Name, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	stdout := &bounded{limit: maxAnswer, full: cancel}
+	stdout := &bounded{limit: limit, full: cancel}
 	stderr := &bounded{limit: maxComplaint}
 
 	cmd := exec.CommandContext(limited, c.o.Argv[0], c.o.Argv[1:]...)
@@ -182,26 +205,18 @@ func (c *Command) run(ctx context.Context, op string, attempt int, message any, 
 	}
 	switch {
 	case stdout.over():
-		return Receipt{}, nonsense(c.o.Name, op, attempt, fmt.Errorf("%w: it is longer than 64 KiB", errNonsense))
+		return nil, nil, nonsense(c.o.Name, op, attempt, fmt.Errorf("%w: it is longer than %d KiB", errNonsense, limit>>10))
 	case err != nil && ctx.Err() != nil:
-		return Receipt{}, interrupted(c.o.Name, op, ctx.Err())
+		return nil, nil, interrupted(c.o.Name, op, ctx.Err())
 	case err != nil && limited.Err() != nil:
-		return Receipt{}, &Error{
+		return nil, nil, &Error{
 			Hook: c.o.Name, Op: op, Retry: true, Err: limited.Err(),
 			Detail: "the command did not end within " + c.o.Timeout.String() + " and was killed",
 		}
 	case err != nil:
-		return Receipt{}, c.failed(op, err, stderr.firstLine(), secrets)
+		return nil, nil, c.failed(op, err, stderr.firstLine(), secrets)
 	}
-	a, err := parseAnswer(stdout.bytes())
-	if err != nil {
-		return Receipt{}, nonsense(c.o.Name, op, attempt, err)
-	}
-	r, err := a.receipt(c.o.Name, c.now(), secrets...)
-	if err != nil {
-		return Receipt{}, nonsense(c.o.Name, op, attempt, err)
-	}
-	return r, nil
+	return stdout.bytes(), secrets, nil
 }
 
 // failed explains an exit status, a signal, or a program that did not start.

@@ -86,6 +86,12 @@ func (m *Manual) Transfer(ctx context.Context, h Handover) (Receipt, error) {
 			to + ", and confirm; it cannot be undone, and " + to + " must have logged in within the last 30 days and have access to the projects. " +
 			"Then look in every project, with the owner filter set to " + from + ", for dashboards, notebooks, charts, metrics, cohorts, alerts and subscriptions " +
 			"that are left, and give each to " + to + ". " + known(h.Items)
+		if h.Removed {
+			t.Instruction = from + " is removed already, and what they owned is unassigned. An Admin gives it away: in every project set the owner filter to " +
+				"Unassigned, look for dashboards, notebooks, charts, metrics, cohorts, alerts and subscriptions, and make " + to + " the owner of each that was theirs. " +
+				"Amplitude's documentation says in one place that Admins can do this, and in another that content is transferred only before a removal: " +
+				"if the pages refuse, write down what is left and ask Amplitude Support. " + known(h.Items)
+		}
 	case AssetDashboard, AssetNotebook, AssetChart, AssetCohort, AssetMetric:
 		t.Instruction = "Open the " + what + ", choose Share or Modify Owners, make " + to + " an owner, and take " + from +
 			" off; it is done when " + to + " is shown as owner."

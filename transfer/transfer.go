@@ -100,13 +100,14 @@ func (p Person) Label() string {
 
 // Handover asks that one asset changes its owner.
 type Handover struct {
-	Key          string    `json:"key"`             // required, printable ASCII; the same over all attempts of the same change
-	Case         string    `json:"case,omitempty"`  // for the hook's own records
-	Organization string    `json:"organization"`    // name of the organization in the configuration
-	Asset        Asset     `json:"asset"`           // Kind is required
-	Items        []Asset   `json:"items,omitempty"` // with AssetContent: what is known to be owned; a lower bound
-	Leaver       Person    `json:"leaver"`          // required
-	Successor    Person    `json:"successor"`       // required, and not the leaver
+	Key          string    `json:"key"`               // required, printable ASCII; the same over all attempts of the same change
+	Case         string    `json:"case,omitempty"`    // for the hook's own records
+	Organization string    `json:"organization"`      // name of the organization in the configuration
+	Asset        Asset     `json:"asset"`             // Kind is required
+	Items        []Asset   `json:"items,omitempty"`   // with AssetContent: what is known to be owned; a lower bound
+	Leaver       Person    `json:"leaver"`            // required
+	Successor    Person    `json:"successor"`         // required, and not the leaver
+	Removed      bool      `json:"removed,omitempty"` // the leaver's seat is gone already: what they owned is unassigned
 	Reason       string    `json:"reason,omitempty"`
 	Due          time.Time `json:"due,omitzero"` // zero: no deadline
 	Attempt      int       `json:"-"`            // 0 or 1: the first; from GiveUpAfter on a nonsensical answer is permanent

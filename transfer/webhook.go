@@ -28,6 +28,7 @@ type WebhookOptions struct {
 	Secrets       []Secret         // required: "whsec_…", at least 24 bytes in base64; a second one while the first is replaced
 	Handles       []AssetKind      // what it hands over; none: it is no transferrer
 	Rotates       []CredentialKind // what it rotates; none: it is no rotator
+	Inventories   []AssetKind      // what it knows owners of; none: it is no lister
 	Timeout       time.Duration    // for the whole exchange; 0: 10 s
 	AllowLoopback bool             // it may be on this host
 	AllowPrivate  bool             // it may be in a private network
@@ -196,32 +197,49 @@ func published(hook string, r Receipt, err error) error {
 
 // post sends one signed message and reads the answer. secrets are taken out of whatever the hook says.
 func (w *Webhook) post(ctx context.Context, op, key string, attempt int, message any, secrets ...string) (Receipt, error) {
+	r, err := w.exchange(ctx, op, key, message, maxAnswer, secrets...)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return w.judge(op, attempt, r)
+}
+
+// reply is what came back, up to one byte more than may be said.
+type reply struct {
+	status  int
+	header  http.Header
+	said    []byte
+	secrets []string // that must not be repeated
+}
+
+// exchange sends one signed message and reads up to limit and one bytes of what comes back.
+func (w *Webhook) exchange(ctx context.Context, op, key string, message any, limit int64, secrets ...string) (reply, error) {
 	for _, s := range w.o.Secrets {
 		secrets = append(secrets, s.Reveal())
 	}
 	body, err := json.Marshal(message)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("%s: encode the message: %w", w.o.Name, err)
+		return reply{}, fmt.Errorf("%s: encode the message: %w", w.o.Name, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, w.o.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(limited, http.MethodPost, w.o.URL, bytes.NewReader(body))
 	if err != nil {
-		return Receipt{}, &Error{Hook: w.o.Name, Op: op, Detail: "the URL cannot be used"}
+		return reply{}, &Error{Hook: w.o.Name, Op: op, Detail: "the URL cannot be used"}
 	}
 	if err := w.sign(req.Header, key, body); err != nil {
-		return Receipt{}, &Error{Hook: w.o.Name, Op: op, Detail: "the message cannot be signed", Err: err}
+		return reply{}, &Error{Hook: w.o.Name, Op: op, Detail: "the message cannot be signed", Err: err}
 	}
 	res, err := w.client.Do(req)
 	if err != nil {
-		return Receipt{}, w.unreached(ctx, op, err)
+		return reply{}, w.unreached(ctx, op, err)
 	}
 	defer res.Body.Close() // nothing is written to it
-	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	said, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
-		return Receipt{}, w.unreached(ctx, op, err)
+		return reply{}, w.unreached(ctx, op, err)
 	}
-	return w.judge(op, attempt, res, said, secrets)
+	return reply{status: res.StatusCode, header: res.Header, said: said, secrets: secrets}, nil
 }
 
 // sign sets the headers of Standard Webhooks: one signature for each secret, over id, time and body.
@@ -243,35 +261,44 @@ func (w *Webhook) sign(h http.Header, key string, body []byte) error {
 	return nil
 }
 
-// judge reads the status first: 2xx is an answer, 408, 425, 429 and 5xx mean later, any other is final.
-func (w *Webhook) judge(op string, attempt int, res *http.Response, said []byte, secrets []string) (Receipt, error) {
-	status := res.StatusCode
+// refused reads the status: 2xx is an answer, 408, 425, 429 and 5xx mean later, any other is final.
+func (w *Webhook) refused(op string, r reply) error {
+	status := r.status
 	switch {
 	case status >= 300 && status < 400:
-		return Receipt{}, &Error{Hook: w.o.Name, Op: op, Detail: fmt.Sprintf("the hook answered with a redirect (%d); configure its final address", status)}
+		return &Error{Hook: w.o.Name, Op: op, Detail: fmt.Sprintf("the hook answered with a redirect (%d); configure its final address", status)}
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		return Receipt{}, &Error{
-			Hook: w.o.Name, Op: op, Retry: true, RetryAfter: retryAfter(res.Header.Get("Retry-After"), w.now()),
+		return &Error{
+			Hook: w.o.Name, Op: op, Retry: true, RetryAfter: retryAfter(r.header.Get("Retry-After"), w.now()),
 			Detail: fmt.Sprintf("the hook answered %d", status),
 		}
 	case status >= 400:
 		detail := ""
-		if a, err := parseAnswer(said); err == nil {
+		if a, err := parseAnswer(r.said); err == nil {
 			detail = a.Detail
 		}
-		return Receipt{}, &Error{Hook: w.o.Name, Op: op, Detail: reason(fmt.Sprintf("the hook refused with %d", status), detail, secrets...)}
-	case len(said) > maxAnswer:
+		return &Error{Hook: w.o.Name, Op: op, Detail: reason(fmt.Sprintf("the hook refused with %d", status), detail, r.secrets...)}
+	}
+	return nil
+}
+
+// judge makes a receipt of an answer.
+func (w *Webhook) judge(op string, attempt int, said reply) (Receipt, error) {
+	if err := w.refused(op, said); err != nil {
+		return Receipt{}, err
+	}
+	if len(said.said) > maxAnswer {
 		return Receipt{}, nonsense(w.o.Name, op, attempt, fmt.Errorf("%w: it is longer than 64 KiB", errNonsense))
 	}
-	a, err := parseAnswer(said)
-	if status == http.StatusAccepted {
+	a, err := parseAnswer(said.said)
+	if said.status == http.StatusAccepted {
 		a.State = string(StateAccepted) // the status says so; a body only adds a reference
 		err = nil
 	}
 	if err != nil {
 		return Receipt{}, nonsense(w.o.Name, op, attempt, err)
 	}
-	r, err := a.receipt(w.o.Name, w.now(), secrets...)
+	r, err := a.receipt(w.o.Name, w.now(), said.secrets...)
 	if err != nil {
 		return Receipt{}, nonsense(w.o.Name, op, attempt, err)
 	}

@@ -128,7 +128,13 @@ func (f *Fake) AddMember(in Member) error {
 	if err := f.checkMember(in); err != nil {
 		return err
 	}
-	f.seat(in)
+	m := f.seat(in)
+	if age := f.now().Sub(m.lastLogin); !m.lastLogin.IsZero() && age >= 0 && age < auditRetention {
+		at := f.firstAudit(m.lastLogin.Add(1))
+		f.audit = slices.Insert(f.audit, at, auditEntry{
+			at: m.lastLogin, domain: "auth", feature: "auth", action: "login", user: m.email, target: m.email,
+		})
+	}
 	return nil
 }
 

@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"offramp/internal/console"
+	"offramp/internal/offboard"
 )
 
 func casesShow(o *operate) *cobra.Command {
@@ -69,6 +72,7 @@ func (o *operate) showCase(f console.CaseFile) error {
 	if err := o.section("Steps", 4, []string{"STEP", "STATE", "FAILED", "FINISHED", "LAST ERROR"}, rows); err != nil {
 		return err
 	}
+	o.audited(f.Steps)
 	rows = nil
 	for _, a := range f.Approved {
 		rows = append(rows, []string{a.By, a.Role, a.Ticket, relative(a.At, now), a.Note})
@@ -105,6 +109,27 @@ func (o *operate) showCase(f console.CaseFile) error {
 		return err
 	}
 	return o.timeline(f)
+}
+
+// audited prints what the audit log says that somebody should look at.
+func (o *operate) audited(steps []console.Step) {
+	for _, s := range steps {
+		var found struct {
+			From    time.Time `json:"from"`
+			Entries int       `json:"entries"`
+			Summary []string  `json:"summary"`
+		}
+		if s.Name != offboard.StepAudit || json.Unmarshal(s.Result, &found) != nil {
+			continue
+		}
+		_, _ = fmt.Fprintf(o.env.Stdout, "\nAudit log since %s, %d entries\n", found.From.UTC().Format(time.DateOnly), found.Entries)
+		for _, line := range found.Summary {
+			_, _ = fmt.Fprintln(o.env.Stdout, "- "+wrap(line, 2))
+		}
+		if len(found.Summary) == 0 {
+			_, _ = fmt.Fprintln(o.env.Stdout, "- nothing that had to be looked at")
+		}
+	}
 }
 
 func (o *operate) timeline(f console.CaseFile) error {

@@ -187,9 +187,11 @@ const (
 type Hook struct {
 	Name    string        `yaml:"name"`    // required, unique
 	Kind    HookKind      `yaml:"kind"`    // required
-	Handles []string      `yaml:"handles"` // asset kinds; this or Rotates is required
+	Handles []string      `yaml:"handles"` // asset kinds; this, Rotates or Inventories is required
 	Rotates []string      `yaml:"rotates"` // credential kinds
 	Timeout time.Duration `yaml:"timeout"` // of one call; default 30s
+
+	Inventories []string `yaml:"inventories"` // asset kinds whose owners it can list
 
 	URL          string `yaml:"url"`           // webhook: required
 	Secret       Secret `yaml:"secret"`        // webhook: required; signs the calls
@@ -206,13 +208,15 @@ type Handover struct {
 	Deadline   time.Duration `yaml:"deadline"`    // from the opening of the step; default 72h
 	AtDeadline AtDeadline    `yaml:"at_deadline"` // default AtDeadlineByReason
 	Successor  string        `yaml:"successor"`   // address of last resort; empty: a person is asked
+	Confirm    time.Duration `yaml:"confirm"`     // how long an attested transfer waits for the audit log; default 15m; 0: not at all
 }
 
 // Unlisted says what is made of the asset kinds that no API can list.
 type Unlisted string
 
 // What is made of unlistable kinds. UnlistedByUse, the zero value, means a note
-// for pending members, who can own nothing, else a task.
+// for pending members, who can own nothing, and for those who by the audit log
+// did not use their seat for 90 days, else a task.
 const (
 	UnlistedByUse Unlisted = ""
 	UnlistedTask  Unlisted = "task"
@@ -306,7 +310,7 @@ func Default() *Config {
 		AdminListen: "127.0.0.1:8081",
 		Database:    Database{Path: "offramp.db"},
 		Access:      Access{Grace: 5 * time.Minute},
-		Handover:    Handover{Deadline: 72 * time.Hour},
+		Handover:    Handover{Deadline: 72 * time.Hour, Confirm: 15 * time.Minute},
 		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second},
 		Brake:       Brake{Settle: 2 * time.Minute},
 		Drift:       Drift{Interval: 6 * time.Hour, PendingAfter: 14 * 24 * time.Hour},

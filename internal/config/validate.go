@@ -315,9 +315,10 @@ func (v *validator) hooks() {
 	for i, h := range v.c.Hooks {
 		key := fmt.Sprintf("hooks[%d]", i)
 		v.name(names, h.Name, key+".name")
-		if len(h.Handles)+len(h.Rotates) == 0 && !v.publishes(h.Name) && !v.bad[key+".handles"] && !v.bad[key+".rotates"] {
-			v.tell("add handles (kinds of asset it hands over) or rotates (kinds of credential it replaces)", key)
+		if len(h.Handles)+len(h.Rotates)+len(h.Inventories) == 0 && !v.publishes(h.Name) && !v.bad[key+".handles"] && !v.bad[key+".rotates"] && !v.bad[key+".inventories"] {
+			v.tell("add handles (kinds of asset it hands over), rotates (kinds of credential it replaces) or inventories (kinds of asset it lists)", key)
 		}
+		v.strings(h.Inventories, wordPattern.MatchString, "write a kind of asset in lower case, such as dashboard", key+".inventories")
 		v.strings(h.Handles, wordPattern.MatchString, "write a kind of asset in lower case, such as dashboard", key+".handles")
 		v.strings(h.Rotates, wordPattern.MatchString, "write a kind of credential in lower case, such as deployment_key", key+".rotates")
 		v.require(h.Timeout >= time.Second && h.Timeout <= 10*time.Minute, "write a duration from 1s to 10m", key+".timeout")
@@ -376,6 +377,7 @@ func (v *validator) rules() {
 		v.tell("write remove, escalate or hold, or leave it out to decide by reason", "handover.at_deadline")
 	}
 	v.require(v.c.Handover.Deadline > 0, "write a duration above zero, such as 72h", "handover.deadline")
+	v.require(v.c.Handover.Confirm >= 0 && v.c.Handover.Confirm <= 24*time.Hour, "write a duration from 0s to 24h", "handover.confirm")
 	v.require(v.c.Handover.Successor == "" || isAddress(v.c.Handover.Successor), "write an e-mail address", "handover.successor")
 
 	last := time.Duration(0)

@@ -52,7 +52,7 @@ type demoKeys struct {
 // setUp makes the organization, the cast, the configuration file and the
 // bridge. Nothing runs yet, but all three listeners are open.
 func (d *demo) setUp(ctx context.Context) (err error) {
-	if d.fake, err = amplitudefake.New(amplitudefake.Options{Seed: 7, Members: 31}); err != nil {
+	if d.fake, err = amplitudefake.New(amplitudefake.Options{Seed: 7, Members: 31, Switches: map[string]string{"audit_lag": "1s"}}); err != nil {
 		return err
 	}
 	if err := d.seat(); err != nil {
@@ -178,7 +178,9 @@ organizations:
     overlap_incident: %[6]s
 `, demoDeploy, d.keys.deployment.Project, d.keys.deployment.ID, strings.Join(knew, ", "), quoted(d.published()), demoOverlap)
 	}
-	text += fmt.Sprintf(`verify:
+	text += fmt.Sprintf(`handover:
+  confirm: 3s
+verify:
   gather: %[1]s
   after: [%[2]s, %[3]s, %[4]s]
 brake:

@@ -23,7 +23,7 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
 		Reach: d.reach(), Protected: protected(d.cfg), Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Own: own(d.cfg), Verify: d.cfg.Verify.After,
 		Gather: d.cfg.Verify.Gather, Tolerance: d.opts.Tempo.Tolerance, Backoff: d.opts.Tempo.Backoff,
-		Callbacks: true, Audience: d.audience(), Log: d.opts.Log.Named("runner"), Metrics: d.registry,
+		Confirm: d.cfg.Handover.Confirm, Callbacks: true, Audience: d.audience(), Log: d.opts.Log.Named("runner"), Metrics: d.registry,
 	}
 	if err := d.hooks(&o, newContent(orgs)); err != nil {
 		return nil, err
@@ -49,6 +49,9 @@ func (d *Daemon) hooks(o *runner.Options, c *content) error {
 		add(hook, len(h.Handles) > 0, len(h.Rotates) > 0)
 		if sink, ok := hook.(transfer.Sink); ok {
 			named[h.Name] = sink
+		}
+		if l, ok := hook.(transfer.Lister); ok && len(h.Inventories) > 0 {
+			o.Listers = append(o.Listers, l)
 		}
 	}
 	owner, err := transfer.NewEventOwner(transfer.EventOwnerOptions{Events: c})
@@ -100,6 +103,10 @@ func (d *Daemon) hook(h config.Hook) (any, error) {
 	for _, k := range h.Rotates {
 		rotates = append(rotates, transfer.CredentialKind(k))
 	}
+	var inventories []transfer.AssetKind
+	for _, k := range h.Inventories {
+		inventories = append(inventories, transfer.AssetKind(k))
+	}
 	callback := func(ctx context.Context, _ string) (string, error) {
 		secret := runner.CallbackSecret(ctx)
 		if secret == "" {
@@ -110,12 +117,12 @@ func (d *Daemon) hook(h config.Hook) (any, error) {
 	if h.Kind == config.Command {
 		return transfer.NewCommand(transfer.CommandOptions{
 			Name: h.Name, Argv: h.Argv, Env: h.Env, Dir: h.Dir, Handles: handles, Rotates: rotates, Timeout: h.Timeout,
-			Callback: callback,
+			Inventories: inventories, Callback: callback,
 		})
 	}
 	return transfer.NewWebhook(transfer.WebhookOptions{
 		Name: h.Name, URL: h.URL, Secrets: []transfer.Secret{transfer.Secret(h.Secret.Reveal())}, Handles: handles,
-		Rotates: rotates, Timeout: h.Timeout, AllowLoopback: h.AllowPrivate, AllowPrivate: h.AllowPrivate, Callback: callback,
+		Rotates: rotates, Inventories: inventories, Timeout: h.Timeout, AllowLoopback: h.AllowPrivate, AllowPrivate: h.AllowPrivate, Callback: callback,
 	})
 }
 

@@ -67,10 +67,14 @@ func Again(steps []Step) []Step {
 		switch s.Name {
 		case StepRemove:
 			var r struct {
-				Round int `json:"round"`
+				Round  int             `json:"round"`
+				Before json.RawMessage `json:"before"`
 			}
 			_ = json.Unmarshal(s.Result, &r) // without a result this was the first round
 			s.Result = json.RawMessage(fmt.Sprintf(`{"round":%d}`, max(r.Round, 1)+1))
+			if len(r.Before) > 0 {
+				s.Result = json.RawMessage(fmt.Sprintf(`{"round":%d,"before":%s}`, max(r.Round, 1)+1, r.Before))
+			}
 			s.State, s.Attempts, s.Error, s.Finished = StepPending, 0, "", time.Time{}
 		case StepIdentify, StepSnapshot, StepVerify:
 			if s.Name == StepVerify || s.Name == StepIdentify {

@@ -144,7 +144,7 @@ func (a *attempt) run(ctx context.Context) error {
 			continue
 		}
 		rest = rest.and(out)
-		if !out.meanwhile {
+		if !out.meanwhile && !a.beside(s.Name) {
 			break
 		}
 	}
@@ -155,6 +155,14 @@ func (a *attempt) run(ctx context.Context) error {
 		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, WakeAt: rest.wake}, nil
 	})
 	return err
+}
+
+// beside reports whether a step's wait holds up nothing behind it: in an
+// incident nobody is told later because a replacement or the audit log has to be
+// waited for. What says that the seat is gone waits for the proof.
+func (a *attempt) beside(n offboard.StepName) bool {
+	return a.file.Case.Incident() && !a.file.Case.Removed.IsZero() &&
+		(n == offboard.StepRotate || n == offboard.StepAudit || n == offboard.StepNotify)
 }
 
 // and adds a step's wait: the earliest time wakes, the last reason shows.

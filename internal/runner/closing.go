@@ -2,63 +2,12 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"offramp/amplitude"
 	"offramp/internal/offboard"
 )
-
-// audited summarises what the audit log has about the leaver.
-type audited struct {
-	From    time.Time                    `json:"from"`
-	To      time.Time                    `json:"to"`
-	Entries int                          `json:"entries"`
-	Actions map[string]int               `json:"actions,omitempty"`
-	Unseen  []string                     `json:"unseen,omitempty"`
-	Raw     map[string][]json.RawMessage `json:"raw,omitempty"`
-}
-
-// maxAudit is how many entries of one leaver are kept with the evidence.
-const maxAudit = 1000
-
-// audit exports what the leaver did in the last 30 days.
-func audit(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
-	res := audited{To: a.now(), Actions: map[string]int{}, Raw: map[string][]json.RawMessage{}}
-	res.From = res.To.Add(-30 * 24 * time.Hour)
-	for _, org := range a.reach(a.file.Case.Connection) {
-		if !org.Audit {
-			res.Unseen = append(res.Unseen, org.Name+": no organization key for the audit log is configured")
-			continue
-		}
-		for e, err := range org.Client.AuditLog(ctx, res.From, res.To, amplitude.AuditFilter{}) {
-			if refusedKey(err) {
-				res.Unseen = append(res.Unseen, org.Name+": Amplitude refused the organization key")
-				break
-			}
-			if errors.Is(err, amplitude.ErrAuditTruncated) || errors.Is(err, amplitude.ErrRetention) {
-				res.Unseen = append(res.Unseen, org.Name+": "+err.Error())
-				break
-			}
-			if err != nil {
-				return outcome{}, err
-			}
-			if offboard.Fold(e.User) != offboard.Fold(a.file.Case.Address) {
-				continue
-			}
-			res.Entries++
-			res.Actions[e.Domain+"/"+e.Action]++
-			if len(res.Raw[org.Name]) < maxAudit {
-				res.Raw[org.Name] = append(res.Raw[org.Name], e.Raw)
-			}
-		}
-	}
-	return outcome{result: res, say: fmt.Sprintf("audit: %d entries of the last 30 days", res.Entries)}, nil
-}
 
 // told lists whom the case concerns and what they should know.
 type told struct {

@@ -22,7 +22,11 @@ type contained struct {
 // to wait for people.
 func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
 	p := a.file.Case.Policy
-	will := len(a.file.Approvals) < p.Approvals || a.unlisted() == offboard.UnlistedTask
+	unlisted, _, err := a.unlisted(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	will := len(a.file.Approvals) < p.Approvals || unlisted == offboard.UnlistedTask
 	switch {
 	case p.Contain == offboard.ContainNever:
 		return outcome{skip: true, result: contained{Level: "none", Why: "the policy says never"}}, nil

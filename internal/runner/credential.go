@@ -52,7 +52,7 @@ func (a *attempt) credentials() (known []Credential, unseen []string) {
 
 // reached tells whether the leaver had access to one of a credential's projects.
 func (a *attempt) reached(c Credential) (had, certain bool) {
-	for _, st := range a.found().Seats {
+	for _, st := range a.before().Seats {
 		if st.Organization != c.Organization {
 			continue
 		}

@@ -24,12 +24,15 @@ const (
 
 // handed is what handover came to.
 type handed struct {
-	Successor string   `json:"successor,omitempty"`
-	Source    string   `json:"successor_from,omitempty"`
-	Refused   []string `json:"refused,omitempty"`
-	Note      string   `json:"note,omitempty"`
-	Orphaned  int      `json:"orphaned"`
-	Escalated bool     `json:"escalated,omitempty"`
+	Successor string            `json:"successor,omitempty"`
+	Source    string            `json:"successor_from,omitempty"`
+	Login     string            `json:"successor_login,omitempty"` // what is known about the successor's last login
+	Refused   []string          `json:"refused,omitempty"`
+	Note      string            `json:"note,omitempty"`
+	Confirmed map[string]string `json:"confirmed,omitempty"` // by task: who or what says that it was done
+	ReadBack  map[string]bool   `json:"read_back,omitempty"` // by task: whether the lists that show owners were read again
+	Orphaned  int               `json:"orphaned"`
+	Escalated bool              `json:"escalated,omitempty"`
 }
 
 // handover gives every listed asset to the successor by the first hook that
@@ -41,9 +44,14 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 			return outcome{}, fmt.Errorf("read the handover so far: %w", err)
 		}
 	}
-	unlisted := a.unlisted() == offboard.UnlistedTask
+	choice, because, err := a.unlisted(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	unlisted := choice == offboard.UnlistedTask
 	if len(a.owned()) == 0 && !unlisted && a.file.Task(taskContent) == nil {
-		return outcome{skip: true, result: handed{Note: "nothing is listed; what no API can list was not checked"}}, nil
+		note := a.unchecked(because)
+		return outcome{skip: true, result: handed{Note: note}, say: "handover: " + note}, nil
 	}
 	successor, refusals, err := a.successor(ctx)
 	if err != nil {
@@ -55,15 +63,20 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 		if out, over := a.overdue(deadline, &was); over {
 			return out, nil
 		}
-		return a.askSuccessor(deadline, was), nil
+		out := a.askSuccessor(deadline, was)
+		a.unaddress(&out)
+		return out, nil
 	}
 	was.Successor, was.Source = successor.Person.Address, successor.Source
+	if was.Login, err = a.loginOf(ctx, successor.Person.Address); err != nil {
+		return outcome{}, err
+	}
 	h := a.handoverTo(successor.Person, deadline)
 	out, items, waitHook, err := a.byHooks(ctx, h, was)
 	if err != nil || !out.zero() {
 		return out, err
 	}
-	out, done, err := a.byPerson(ctx, h, items, unlisted, was)
+	out, done, err := a.byPerson(ctx, h, items, unlisted, &was)
 	if err != nil || !out.zero() {
 		return out, err
 	}
@@ -76,33 +89,50 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 	return a.settled(done, was), nil
 }
 
-// byPerson opens the task for what no hook handed over and waits for it. What a
-// hook gave up only afterwards gets a second one.
-func (a *attempt) byPerson(ctx context.Context, h transfer.Handover, items []offboard.Asset, unlisted bool, was handed) (out outcome, done []*offboard.Task, err error) {
+// byPerson opens the task for what no hook handed over and waits for it, and
+// for what confirms it. What a hook gave up only afterwards, or what still names
+// the leaver when it is read again, gets a second one.
+func (a *attempt) byPerson(ctx context.Context, h transfer.Handover, items []offboard.Asset, unlisted bool, was *handed) (out outcome, done []*offboard.Task, err error) {
 	for _, key := range []string{taskContent, taskLate} {
 		task := a.file.Task(key)
 		if task == nil {
 			if len(items) == 0 && (key == taskLate || !unlisted) {
 				continue
 			}
-			out, err := a.askContent(ctx, key, h, items, was)
+			out, err := a.askContent(ctx, key, h, items, *was)
 			return out, nil, err
+		}
+		if task.State == offboard.TaskOpen {
+			if out, err := a.openTask(ctx, task, h, was); err != nil || !out.zero() {
+				return out, nil, err
+			}
+			task = a.file.Task(key) // the audit log may have completed it
 		}
 		switch task.State {
 		case offboard.TaskOpen:
-			if out, over := a.overdue(h.Due, &was); over {
+			if out, over := a.overdue(h.Due, was); over {
 				return out, nil, nil
 			}
 			return outcome{
-				wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was,
+				wait: offboard.WaitTask, until: later(h.Due, a.now()), result: *was,
 				note: "waiting for a person to hand over what no API can: " + task.Title,
 			}, nil, nil
 		case offboard.TaskDeclined:
-			return outcome{result: was, attention: "the handover task was declined: " + task.Note + "; hand over by hand, then retry or resolve the case"}, nil, nil
+			return outcome{result: *was, attention: "the handover task was declined: " + task.Note + "; hand over by hand, then retry or resolve the case"}, nil, nil
 		case offboard.TaskDone, offboard.TaskDropped:
 			done = append(done, task)
 		}
 		items = slices.DeleteFunc(slices.Clone(items), func(as offboard.Asset) bool { return inTask(task, as) })
+		if task.State == offboard.TaskDone {
+			if out, err := a.attested(ctx, task, was); err != nil || !out.zero() {
+				return out, nil, err
+			}
+			left, err := a.readAgain(ctx, task, was)
+			if err != nil {
+				return outcome{}, nil, err
+			}
+			items = append(items, left...)
+		}
 	}
 	return outcome{}, done, nil
 }
@@ -121,11 +151,11 @@ func (a *attempt) settled(tasks []*offboard.Task, was handed) outcome {
 		}
 		for _, as := range a.owned() {
 			if inTask(task, as) {
-				as.State, as.NewOwner, as.By = offboard.AssetHanded, was.Successor, "attested by "+task.By
+				as.State, as.NewOwner, as.By = offboard.AssetHanded, cmp.Or(task.Successor, was.Successor), was.Confirmed[task.Key]
 				out.update.Assets = append(out.update.Assets, as)
 			}
 		}
-		out.say += ", attested by " + task.By
+		out.say += ", " + was.Confirmed[task.Key]
 	}
 	return out
 }
@@ -175,6 +205,7 @@ func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Han
 	return transfer.Handover{
 		Case: a.file.Case.ID, Reason: string(a.file.Case.Reason), Due: deadline,
 		Leaver:    transfer.Person{Email: a.file.Case.Address, Name: a.file.Person.Name()},
+		Removed:   !a.file.Case.Removed.IsZero(),
 		Successor: transfer.Person{Email: p.Address, Name: p.Name()},
 	}
 }
@@ -190,7 +221,7 @@ func (a *attempt) byHooks(ctx context.Context, h transfer.Handover, was handed) 
 			continue
 		}
 		h.Organization = as.Organization
-		h.Asset = transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: strconv.Itoa(as.Project)}
+		h.Asset = transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: projectOf(as)}
 		h.Key = hookKey(a.key(offboard.StepHandover, as.ID))
 		h.Attempt = a.file.Step(offboard.StepHandover).Attempts + 1
 		perm, done, person, err := a.byHook(ctx, hook, h, as)
@@ -331,33 +362,49 @@ func (a *attempt) hookFor(kind transfer.AssetKind) transfer.Transferrer {
 
 // askContent opens the one task for everything that no API hands over.
 func (a *attempt) askContent(ctx context.Context, key string, h transfer.Handover, items []offboard.Asset, was handed) (outcome, error) {
+	task, err := a.contentTask(ctx, key, h, items)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{
+		wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was, note: "waiting for a person to hand over what no API can",
+		say:    "handover: a task was opened for what no API can hand over",
+		update: offboard.Update{Tasks: []offboard.Task{task}},
+	}, nil
+}
+
+// contentTask describes the work for whoever does it.
+func (a *attempt) contentTask(ctx context.Context, key string, h transfer.Handover, items []offboard.Asset) (offboard.Task, error) {
 	h.Asset = transfer.Asset{Kind: transfer.AssetContent}
 	h.Key = hookKey(a.key(offboard.StepHandover, key))
-	if present := a.found().present(); len(present) > 0 {
+	if present := a.before().present(); len(present) > 0 {
 		h.Organization = present[0]
 	} else if orgs := a.reach(a.file.Case.Connection); len(orgs) > 0 {
 		h.Organization = orgs[0].Name
 	}
 	for _, as := range items {
-		h.Items = append(h.Items, transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: strconv.Itoa(as.Project)})
+		h.Items = append(h.Items, transfer.Asset{Kind: transfer.AssetKind(as.Kind), ID: as.RemoteID, Name: as.Name, Project: projectOf(as)})
 	}
 	r, err := a.opts.Manual.Transfer(ctx, h)
 	if err != nil {
-		return outcome{}, err
+		return offboard.Task{}, err
 	}
-	t := r.Task
-	text := t.Instruction
-	if len(t.Items) > 0 {
-		text += "\n- " + strings.Join(t.Items, "\n- ")
+	text := r.Task.Instruction
+	if len(r.Task.Items) > 0 {
+		text += "\n- " + strings.Join(r.Task.Items, "\n- ")
 	}
-	return outcome{
-		wait: offboard.WaitTask, until: later(h.Due, a.now()), result: was, note: "waiting for a person to hand over what no API can",
-		say: "handover: a task was opened for what no API can hand over",
-		update: offboard.Update{Tasks: []offboard.Task{{
-			Kind: offboard.TaskHandover, Key: key, Title: t.Title, Text: text, Link: t.Link,
-			Assignee: h.Successor.Email, Successor: h.Successor.Email, State: offboard.TaskOpen, Due: h.Due,
-		}}},
+	return offboard.Task{
+		Kind: offboard.TaskHandover, Key: key, Title: r.Task.Title, Text: text, Link: r.Task.Link,
+		Assignee: h.Successor.Email, Successor: h.Successor.Email, State: offboard.TaskOpen, Due: h.Due,
 	}, nil
+}
+
+// projectOf is an asset's project as text; empty: it belongs to none.
+func projectOf(as offboard.Asset) string {
+	if as.Project == 0 {
+		return ""
+	}
+	return strconv.Itoa(as.Project)
 }
 
 // zero reports whether nothing came of a step yet.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"offramp/amplitude"
 	"offramp/internal/offboard"
@@ -20,7 +21,7 @@ type owned struct {
 	Credentials []string `json:"credentials,omitempty"` // what the registry says the leaver knew; rotate replaces it
 	Unlistable  []string `json:"unlistable"`            // kinds no API can list
 	LowerBound  bool     `json:"lower_bound"`
-	Unknown     bool     `json:"unknown,omitempty"` // read after the removal: empty means unknown
+	Unknown     bool     `json:"unknown,omitempty"` // read after the removal, and not all of it by a sweep before: empty means unknown
 }
 
 // looked is what came of asking for one list.
@@ -31,8 +32,16 @@ type looked struct {
 	Unseen  string   `json:"unseen,omitempty"`  // why it could not be read; empty: it was
 	Without []string `json:"without,omitempty"` // what it does not show even so
 
-	name string
+	Stored     time.Time `json:"stored,omitzero"`       // when the ownership sweep that fills the gap read the list; zero: nothing fills it
+	FromStored int       `json:"from_stored,omitempty"` // how many things were taken over from it
+
+	name  string
+	hook  bool // a hook was asked, for
+	kinds []transfer.AssetKind
 }
+
+// projectsList is the one list that belongs to no project and names no owner.
+const projectsList = "projects"
 
 // unlistable are the kinds whose owners no public API shows.
 func unlistable() []string {
@@ -41,9 +50,13 @@ func unlistable() []string {
 
 // inventory lists what the leaver owns or made, as far as APIs show it.
 func inventory(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
-	o := owned{Unlistable: unlistable(), LowerBound: true, Unknown: !a.file.Case.Removed.IsZero()}
+	o := owned{LowerBound: true}
 	found := findings{index: map[string]int{}}
 	for _, org := range a.reach(a.file.Case.Connection) {
+		kept, err := a.storedOf(ctx, org)
+		if err != nil {
+			return outcome{}, err
+		}
 		seen, err := a.unconfigured(ctx, org)
 		if err != nil {
 			return outcome{}, err
@@ -55,18 +68,29 @@ func inventory(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, erro
 				if err != nil {
 					return outcome{}, err
 				}
+				a.fill(&seen, kept, org, p, s, &found)
 				o.Sources = append(o.Sources, seen)
 			}
 		}
+		told, err := a.askListers(ctx, org, &found)
+		if err != nil {
+			return outcome{}, err
+		}
+		o.Sources = append(o.Sources, told...)
 	}
+	o.Unlistable = unlistableBesides(o.Sources)
+	o.Unknown = o.unknown(a.file.Case.Removed)
 	var err error
 	if o.Credentials, err = a.registered(ctx); err != nil {
 		return outcome{}, err
 	}
 	o.Listed = len(found.assets)
-	say := fmt.Sprintf("inventory: %d things listed by APIs, a lower bound", o.Listed)
+	say := fmt.Sprintf("inventory: %d things listed, a lower bound", o.Listed)
 	if o.Unknown && o.Listed == 0 {
 		say = "inventory: read after the removal, so an empty list means unknown"
+	}
+	if stored := o.stored(); stored != "" {
+		say += "; " + stored
 	}
 	if unseen := o.unseen(); unseen != "" {
 		say += "; not seen: " + unseen
@@ -160,7 +184,12 @@ const silent = 12
 // unseen tells in words why the case goes on without a list. Empty: it was
 // read, or the step has to wait for it.
 func (a *attempt) unseen(s source, err error) string {
-	step := a.file.Step(offboard.StepInventory)
+	return a.unseenIn(s, err, offboard.StepInventory)
+}
+
+// unseenIn is unseen for any step.
+func (a *attempt) unseenIn(s source, err error, in offboard.StepName) string {
+	step := a.file.Step(in)
 	if e, ok := errors.AsType[*amplitude.Error](err); ok && e.Temporary() && step != nil && step.Attempts >= silent {
 		return fmt.Sprintf("no answer after %d attempts: %s", step.Attempts+1, e.Error())
 	}
@@ -223,7 +252,7 @@ func (r *roster) namesakes(address, person string) (n int, known bool) {
 
 // unconfigured tells which projects of an organization nothing is listed from.
 func (a *attempt) unconfigured(ctx context.Context, org *organization) (looked, error) {
-	seen := looked{Source: org.Name + ": projects", name: "projects"}
+	seen := looked{Source: org.Name + ": projects", name: projectsList}
 	s := source{credential: developerToken, scope: "projects:read", early: true}
 	l, err := org.lists.read(ctx, 0, seen.name, a.file.Case.Opened, func(ctx context.Context) ([]entry, error) {
 		projects, err := org.Client.DeveloperProjects(ctx)
@@ -299,21 +328,6 @@ func (a *attempt) deployment(ctx context.Context, c Credential) (string, error) 
 		}
 	}
 	return "its project is not configured", nil
-}
-
-// unlisted tells whether the kinds no API can list become a task or a note.
-func (a *attempt) unlisted() offboard.Unlisted {
-	pending := false
-	for _, s := range a.found().Seats {
-		pending = pending || s.Sighting.Pending
-	}
-	if u := a.file.Case.Policy.Unlisted; u != offboard.UnlistedByUse {
-		return u
-	}
-	if pending {
-		return offboard.UnlistedNote
-	}
-	return offboard.UnlistedTask
 }
 
 func refusedKey(err error) bool {

@@ -44,9 +44,13 @@ type source struct {
 	without    []string // what the list never shows
 	// early: by invitation, by plan, or by the rights of one person, so that
 	// "not found" means that this organization or project is not opened.
-	early bool
-	list  func(ctx context.Context, c *amplitude.Client, project int) ([]entry, error)
+	early  bool
+	owners bool // it shows who owns a thing, not only who made it
+	list   func(ctx context.Context, c *amplitude.Client, project int) ([]entry, error)
 }
+
+// ownerPlace is the place of an entry that names an owner.
+const ownerPlace = "owner"
 
 // Settings that open lists, as the configuration names them.
 const (
@@ -61,11 +65,11 @@ func sources() []source {
 	const notOwner = "owners: who made or last changed a thing need not own it"
 	return []source{
 		{
-			name: "events", kind: transfer.AssetEvent, api: "taxonomy API", credential: projectKeys, list: events,
+			name: "events", kind: transfer.AssetEvent, api: "taxonomy API", credential: projectKeys, list: events, owners: true,
 			without: []string{"hidden and deleted events"},
 		},
 		{
-			name: "cohorts", kind: transfer.AssetCohort, api: "cohorts API", credential: projectKeys, list: cohorts,
+			name: "cohorts", kind: transfer.AssetCohort, api: "cohorts API", credential: projectKeys, list: cohorts, owners: true,
 			without: []string{"unlisted cohorts"},
 		},
 		{
@@ -81,7 +85,7 @@ func sources() []source {
 			without: []string{notOwner},
 		},
 		{
-			name: "flag owners", kind: transfer.AssetFlag, api: "developer API", credential: developerToken, scope: "flags:read", list: flagOwners, early: true,
+			name: "flag owners", kind: transfer.AssetFlag, api: "developer API", credential: developerToken, scope: "flags:read", list: flagOwners, early: true, owners: true,
 		},
 		{
 			name: "charts", kind: transfer.AssetChart, api: "developer API", credential: developerToken, scope: "analytics:read", list: charts, early: true,
@@ -122,7 +126,7 @@ func events(ctx context.Context, c *amplitude.Client, project int) ([]entry, err
 	list, err := c.Events(ctx, project)
 	out := make([]entry, 0, len(list))
 	for _, e := range list {
-		out = append(out, entry{id: e.Name, name: e.DisplayName, people: []holder{{who: e.Owner, says: "owner", freeText: true}}})
+		out = append(out, entry{id: e.Name, name: e.DisplayName, people: []holder{{who: e.Owner, says: ownerPlace, freeText: true}}})
 	}
 	return out, err
 }
@@ -216,7 +220,7 @@ func deployments(ctx context.Context, c *amplitude.Client, project int) ([]entry
 func owners(list []string) []holder {
 	out := make([]holder, 0, len(list)+2)
 	for _, o := range list {
-		out = append(out, holder{who: o, says: "owner"})
+		out = append(out, holder{who: o, says: ownerPlace})
 	}
 	return out
 }

@@ -302,6 +302,12 @@ func TestWhatNoAPICanHandOverIsInTheOneTask(t *testing.T) {
 	if strings.Contains(f.Tasks[0].Text, "Sign Up") {
 		t.Errorf("the task names the event that an API handed over:\n%s", f.Tasks[0].Text)
 	}
+	w.human(amplitudefake.Action{Do: "bulk_transfer", From: leaver, To: "kim@example.com"})
+	for _, as := range f.Assets {
+		if as.Kind == amplitudefake.KindFlag {
+			w.human(amplitudefake.Action{Do: "transfer", Kind: as.Kind, ID: as.RemoteID, Project: as.Project, To: "kim@example.com"})
+		}
+	}
 	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
 		return offboard.CompleteTask(f, f.Tasks[0].ID, offboard.TaskAnswer{By: "lee@example.com", Note: "transferred"}, w.clock.now())
 	})

@@ -15,7 +15,7 @@ import (
 func observed(n offboard.StepName, step stepFunc) stepFunc {
 	switch n {
 	case offboard.StepContain:
-		return would(func(a *attempt) (list []string) {
+		return would(func(_ context.Context, a *attempt) (list []string) {
 			for _, st := range a.found().Seats {
 				for _, g := range st.Sighting.Groups {
 					list = append(list, "take the member out of group "+g.Name+" in "+st.Organization)
@@ -27,11 +27,11 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			return list
 		})
 	case offboard.StepApprove:
-		return would(func(a *attempt) []string {
+		return would(func(_ context.Context, a *attempt) []string {
 			return []string{fmt.Sprintf("wait for %d approvals", a.file.Case.Policy.Approvals)}
 		})
 	case offboard.StepHandover:
-		return would(func(a *attempt) (list []string) {
+		return would(func(ctx context.Context, a *attempt) (list []string) {
 			for _, as := range a.owned() {
 				by := "a task for a person"
 				if hook := a.hookFor(transfer.AssetKind(as.Kind)); hook != nil {
@@ -39,13 +39,13 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 				}
 				list = append(list, fmt.Sprintf("hand over %s %s through %s", as.Kind, as.RemoteID, by))
 			}
-			if a.unlisted() == offboard.UnlistedTask {
+			if unlisted, _, err := a.unlisted(ctx); err != nil || unlisted == offboard.UnlistedTask {
 				list = append(list, "open a task for what no API can list")
 			}
 			return list
 		})
 	case offboard.StepRotate:
-		return would(func(a *attempt) (list []string) {
+		return would(func(_ context.Context, a *attempt) (list []string) {
 			known, _ := a.credentials()
 			for _, c := range known {
 				list = append(list, "replace "+c.Name)
@@ -77,9 +77,9 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 	return step
 }
 
-func would(list func(a *attempt) []string) stepFunc {
-	return func(_ context.Context, a *attempt, s *offboard.Step) (outcome, error) {
-		l := list(a)
+func would(list func(ctx context.Context, a *attempt) []string) stepFunc {
+	return func(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+		l := list(ctx, a)
 		return outcome{skip: true, result: l, say: string(s.Name) + ": would " + sentence(l)}, nil
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // removed tells what was removed, and how often the case had to begin again.
 type removed struct {
-	Round int       `json:"round"` // raised where a removal turned out not to hold
-	Seats []removal `json:"seats"`
+	Round  int       `json:"round"` // raised where a removal turned out not to hold
+	Seats  []removal `json:"seats"`
+	Before []seat    `json:"before,omitempty"` // in an incident: what was read alongside
 }
 
 type removal struct {
@@ -46,6 +47,10 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 	if err != nil {
 		return outcome{}, err
 	}
+	var before func() []seat
+	if a.file.Case.Incident() && len(res.Before) == 0 {
+		before = a.alongside(ctx)
+	}
 	res.Seats = make([]removal, len(targets))
 	outs := make([]outcome, len(targets))
 	errs := make([]error, len(targets))
@@ -64,6 +69,10 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 		}
 	}
 	all.Wait()
+	if before != nil {
+		res.Before = before()
+		res.settled()
+	}
 	if err := errors.Join(errs...); err != nil {
 		return outcome{}, firstError(errs)
 	}

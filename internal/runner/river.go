@@ -159,6 +159,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { e.rotate(ctx) })
+	loops.Go(func() { e.learn(ctx, "reading the audit log", e.runner.ReadActivity) })
+	loops.Go(func() { e.learn(ctx, "reading who owns what", e.runner.SweepOwnership) })
+	loops.Go(func() { e.learn(ctx, "looking after successors", e.runner.Successors) })
 	e.sweep(ctx)
 	loops.Wait()
 	stop, cancel := context.WithTimeout(life, 25*time.Second)

@@ -41,6 +41,7 @@ type Store interface {
 	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
 	Paused(ctx context.Context) (*offboard.Pause, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
+	Knowledge
 }
 
 // Organization is one Amplitude organization.
@@ -70,6 +71,8 @@ type Options struct {
 	Protected     func(p offboard.Person) string
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
+	Listers       []transfer.Lister                    // hooks that know owners no API shows
+	Confirm       time.Duration                        // how long an attested transfer waits for the audit log entry; 0: not at all
 	Manual        Manual                               // required
 	Credentials   func(p offboard.Person) []Credential // of the registry, those that the person may have known
 	Own           func(c transfer.Credential) string   // fingerprint of the value that Offramp itself uses; empty: it uses none. nil: always empty
@@ -116,6 +119,7 @@ type organization struct {
 	Organization
 	roster *roster
 	lists  *lists
+	log    *logReader
 }
 
 // New checks the options and starts nothing.
@@ -140,7 +144,7 @@ func New(o Options) (*Runner, error) {
 		if o.Observe {
 			org.Client = org.Client.ReadOnly()
 		}
-		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), lists: newLists(o.Now)}
+		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), lists: newLists(o.Now), log: newLogReader()}
 	}
 	r.metrics = newMetrics(o.Metrics)
 	return r, nil

@@ -349,3 +349,11 @@ func TestAnAmplitudeThatCannotBeAskedDoesNotStopATerminationForEver(t *testing.T
 		t.Errorf("outcome %s", f.Case.Outcome)
 	}
 }
+
+// human does something in Amplitude's web pages.
+func (w *world) human(a amplitudefake.Action) {
+	w.t.Helper()
+	if _, err := w.fake.Human(a); err != nil {
+		w.t.Fatal(err)
+	}
+}

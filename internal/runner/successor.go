@@ -46,14 +46,14 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 		if picked == nil {
 			return nil, append(refusals, no...), nil
 		}
-		seated, err := a.seated(ctx, picked.Person.Address)
+		because, err := a.cannotReceive(ctx, picked.Person.Address)
 		if err != nil {
 			return nil, nil, err
 		}
-		if seated {
-			return picked, refusals, nil
+		if because == "" {
+			return picked, append(refusals, no...), nil
 		}
-		refusals = append(refusals, picked.Source+": has no joined seat in Amplitude")
+		refusals = append(refusals, picked.Source+": "+because)
 		for i := range candidates {
 			if candidates[i].Person.ID == picked.Person.ID {
 				candidates = append(candidates[:i:i], candidates[i+1:]...)
@@ -64,18 +64,50 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 	return nil, refusals, nil
 }
 
-// seated reports whether an address has a joined seat in some organization.
-func (a *attempt) seated(ctx context.Context, address string) (bool, error) {
+// loginFresh is how old a reading of the audit log may be that refuses somebody.
+const loginFresh = 10 * time.Second
+
+// cannotReceive tells why content cannot be given to an address that is
+// entitled to a seat. Empty: it can, as far as anybody can tell.
+func (a *attempt) cannotReceive(ctx context.Context, address string) (string, error) {
+	seated := map[string]bool{}
 	for _, org := range a.reach(a.file.Case.Connection) {
 		s, err := org.roster.look(ctx, amplitude.ShareOther, address, a.now().Add(-recent))
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		if s.Present && !s.Pending {
-			return true, nil
+			seated[org.Name] = true
 		}
 	}
-	return false, nil
+	if len(seated) == 0 {
+		return "has no joined seat in Amplitude", nil
+	}
+	here := func(org string) bool { return seated[org] }
+	list, err := a.logins(ctx, address, here)
+	if err == nil && offboard.CanReceive(list, a.now()) == offboard.AnswerNo {
+		a.catchUp(ctx, loginFresh) // they may have logged in since, because they were asked to
+		list, err = a.logins(ctx, address, here)
+	}
+	if err != nil {
+		return "", err
+	}
+	if offboard.CanReceive(list, a.now()) == offboard.AnswerNo {
+		return "has not logged in for 30 days: bulk transfer would fail", nil
+	}
+	return "", nil
+}
+
+// loginOf tells in words what is known about a successor's last login.
+func (a *attempt) loginOf(ctx context.Context, address string) (string, error) {
+	list, err := a.logins(ctx, address, nil)
+	if err != nil {
+		return "", err
+	}
+	if offboard.CanReceive(list, a.now()) == offboard.AnswerYes {
+		return "logged in within 30 days, by the audit log", nil
+	}
+	return "not known: no audit log is available for the last 30 days", nil
 }
 
 func (a *attempt) askSuccessor(deadline time.Time, was handed) outcome {

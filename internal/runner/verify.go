@@ -226,7 +226,7 @@ func (a *attempt) stillThere(org string, number int) outcome {
 	var r removed
 	if st := a.file.Step(offboard.StepRemove); st != nil && json.Unmarshal(st.Result, &r) == nil {
 		again := *st
-		again.Result = encode(removed{Round: r.Round + 1})
+		again.Result = encode(removed{Round: r.Round + 1, Before: r.Before})
 		again.State, again.Finished = offboard.StepPending, time.Time{}
 		steps = append(steps, again)
 	}

@@ -690,7 +690,7 @@ insert into task (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
     $13, $14, $15, $16
 ) on conflict (case_id, task_key) do update set
-    assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
+    title = excluded.title, link = excluded.link, assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
     body = excluded.body, by_whom = excluded.by_whom, note = excluded.note, ended_at = excluded.ended_at
 `
 

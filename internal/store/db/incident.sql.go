@@ -41,19 +41,87 @@ func (q *Queries) ActivityOf(ctx context.Context, arg ActivityOfParams) (Activit
 	return i, err
 }
 
+const forgetActivity = `-- name: ForgetActivity :exec
+delete from activity where organization = $1 and last_seen < $2
+`
+
+type ForgetActivityParams struct {
+	Organization string
+	LastSeen     int64
+}
+
+func (q *Queries) ForgetActivity(ctx context.Context, arg ForgetActivityParams) error {
+	_, err := q.db.ExecContext(ctx, forgetActivity, arg.Organization, arg.LastSeen)
+	return err
+}
+
 const forgetSwept = `-- name: ForgetSwept :exec
-delete from owned_asset where organization = $1 and project = $2 and list = $3
+delete from owned_asset where organization = $1 and project = $2 and list = $3 and seen_at < $4
 `
 
 type ForgetSweptParams struct {
 	Organization string
 	Project      int64
 	List         string
+	SeenAt       int64
 }
 
 func (q *Queries) ForgetSwept(ctx context.Context, arg ForgetSweptParams) error {
-	_, err := q.db.ExecContext(ctx, forgetSwept, arg.Organization, arg.Project, arg.List)
+	_, err := q.db.ExecContext(ctx, forgetSwept,
+		arg.Organization,
+		arg.Project,
+		arg.List,
+		arg.SeenAt,
+	)
 	return err
+}
+
+const forgetTransfers = `-- name: ForgetTransfers :exec
+delete from bulk_transfer where organization = $1 and at < $2
+`
+
+type ForgetTransfersParams struct {
+	Organization string
+	At           int64
+}
+
+func (q *Queries) ForgetTransfers(ctx context.Context, arg ForgetTransfersParams) error {
+	_, err := q.db.ExecContext(ctx, forgetTransfers, arg.Organization, arg.At)
+	return err
+}
+
+const handoversToNobody = `-- name: HandoversToNobody :many
+select distinct t.case_id from task t join cases k on k.id = t.case_id
+where t.state = 'open' and t.kind = 'handover' and t.successor <> '' and k.closed_at = 0 and not exists (
+    select 1 from person_address a join person p on p.id = a.person_id
+    where a.value_key = lower(t.successor) and p.deleted_at = 0 and p.active
+        and not exists (select 1 from cases c where c.person_id = p.id and c.closed_at = 0)
+) order by t.case_id
+`
+
+// HandoversToNobody finds the cases that wait for a successor who is inactive
+// or leaving.
+func (q *Queries) HandoversToNobody(ctx context.Context) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, handoversToNobody)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var case_id string
+		if err := rows.Scan(&case_id); err != nil {
+			return nil, err
+		}
+		items = append(items, case_id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const insertAdopted = `-- name: InsertAdopted :execrows
@@ -92,39 +160,63 @@ func (q *Queries) InsertAdopted(ctx context.Context, arg InsertAdoptedParams) (i
 	return result.RowsAffected()
 }
 
-const insertSwept = `-- name: InsertSwept :exec
-insert into owned_asset (organization, project, list, owner_key, remote_id, kind, name, source, free_text, seen_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-on conflict (organization, project, list, owner_key, remote_id) do nothing
+const insertTransfer = `-- name: InsertTransfer :execrows
+insert into bulk_transfer (organization, from_key, at, to_key, by_whom, project, raw)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (organization, from_key, at, to_key) do nothing
 `
 
-type InsertSweptParams struct {
+type InsertTransferParams struct {
 	Organization string
-	Project      int64
-	List         string
-	OwnerKey     string
-	RemoteID     string
-	Kind         string
-	Name         string
-	Source       string
-	FreeText     bool
-	SeenAt       int64
+	FromKey      string
+	At           int64
+	ToKey        string
+	ByWhom       string
+	Project      string
+	Raw          string
 }
 
-func (q *Queries) InsertSwept(ctx context.Context, arg InsertSweptParams) error {
-	_, err := q.db.ExecContext(ctx, insertSwept,
+func (q *Queries) InsertTransfer(ctx context.Context, arg InsertTransferParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, insertTransfer,
 		arg.Organization,
+		arg.FromKey,
+		arg.At,
+		arg.ToKey,
+		arg.ByWhom,
 		arg.Project,
-		arg.List,
-		arg.OwnerKey,
-		arg.RemoteID,
-		arg.Kind,
-		arg.Name,
-		arg.Source,
-		arg.FreeText,
-		arg.SeenAt,
+		arg.Raw,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const liveCasesAt = `-- name: LiveCasesAt :many
+select id from cases where address_key = $1 and closed_at = 0
+`
+
+func (q *Queries) LiveCasesAt(ctx context.Context, addressKey string) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, liveCasesAt, addressKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const saveActivity = `-- name: SaveActivity :exec
@@ -198,6 +290,7 @@ func (q *Queries) SaveSweptList(ctx context.Context, arg SaveSweptListParams) er
 
 const sweptAssets = `-- name: SweptAssets :many
 select organization, project, list, owner_key, remote_id, kind, name, source, free_text, seen_at from owned_asset where organization = $1 and owner_key = $2
+order by project, list, remote_id
 `
 
 type SweptAssetsParams struct {
@@ -259,6 +352,46 @@ func (q *Queries) SweptLists(ctx context.Context, organization string) ([]OwnedL
 			&i.Entries,
 			&i.Truncated,
 			&i.SeenAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const transfersFrom = `-- name: TransfersFrom :many
+select organization, from_key, at, to_key, by_whom, project, raw from bulk_transfer where organization = $1 and from_key = $2 order by at
+`
+
+type TransfersFromParams struct {
+	Organization string
+	FromKey      string
+}
+
+func (q *Queries) TransfersFrom(ctx context.Context, arg TransfersFromParams) ([]BulkTransfer, error) {
+	rows, err := q.db.QueryContext(ctx, transfersFrom, arg.Organization, arg.FromKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BulkTransfer
+	for rows.Next() {
+		var i BulkTransfer
+		if err := rows.Scan(
+			&i.Organization,
+			&i.FromKey,
+			&i.At,
+			&i.ToKey,
+			&i.ByWhom,
+			&i.Project,
+			&i.Raw,
 		); err != nil {
 			return nil, err
 		}

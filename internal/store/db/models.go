@@ -54,6 +54,16 @@ type BudgetUse struct {
 	At           int64
 }
 
+type BulkTransfer struct {
+	Organization string
+	FromKey      string
+	At           int64
+	ToKey        string
+	ByWhom       string
+	Project      string
+	Raw          string
+}
+
 type Case struct {
 	ID          string
 	PersonID    string

@@ -38,6 +38,19 @@ create table activity (
     last_seen    bigint not null,
     primary key (organization, address_key)
 );
+create index activity_seen on activity (organization, last_seen);
+
+-- Bulk transfers of content that the audit log told about.
+create table bulk_transfer (
+    organization text   not null,
+    from_key     text   not null,
+    at           bigint not null,
+    to_key       text   not null,
+    by_whom      text   not null,
+    project      text   not null, -- empty: of the whole organization
+    raw          text   not null, -- the entry as it came
+    primary key (organization, from_key, at, to_key)
+);
 
 -- How far the audit log was read: it is known from known_from to read_to.
 create table activity_mark (
@@ -48,6 +61,7 @@ create table activity_mark (
 
 -- +goose Down
 drop table activity_mark;
+drop table bulk_transfer;
 drop table activity;
 drop table owned_list;
 drop table owned_asset;

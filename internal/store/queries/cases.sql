@@ -114,7 +114,7 @@ insert into task (
     @id, @case_id, @kind, @task_key, @title, @body, @link, @assignee, @successor, @state, @due_at, @opened_at,
     @by_whom, @note, @ended_at, @rotation_id
 ) on conflict (case_id, task_key) do update set
-    assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
+    title = excluded.title, link = excluded.link, assignee = excluded.assignee, successor = excluded.successor, state = excluded.state, due_at = excluded.due_at,
     body = excluded.body, by_whom = excluded.by_whom, note = excluded.note, ended_at = excluded.ended_at;
 
 -- TasksOf lists a case's own tasks and those of the rotations that serve it.

@@ -12,15 +12,11 @@ insert into person (
 ) on conflict do nothing;
 
 -- name: SweptAssets :many
-select * from owned_asset where organization = @organization and owner_key = @owner_key;
+select * from owned_asset where organization = @organization and owner_key = @owner_key
+order by project, list, remote_id;
 
 -- name: ForgetSwept :exec
-delete from owned_asset where organization = @organization and project = @project and list = @list;
-
--- name: InsertSwept :exec
-insert into owned_asset (organization, project, list, owner_key, remote_id, kind, name, source, free_text, seen_at)
-values (@organization, @project, @list, @owner_key, @remote_id, @kind, @name, @source, @free_text, @seen_at)
-on conflict (organization, project, list, owner_key, remote_id) do nothing;
+delete from owned_asset where organization = @organization and project = @project and list = @list and seen_at < @seen_at;
 
 -- name: SaveSweptList :exec
 insert into owned_list (organization, project, list, entries, truncated, seen_at)
@@ -47,3 +43,30 @@ select * from activity_mark where organization = @organization;
 -- name: SaveActivityMark :exec
 insert into activity_mark (organization, known_from, read_to) values (@organization, @known_from, @read_to)
 on conflict (organization) do update set known_from = excluded.known_from, read_to = excluded.read_to;
+
+-- name: ForgetActivity :exec
+delete from activity where organization = @organization and last_seen < @last_seen;
+
+-- name: InsertTransfer :execrows
+insert into bulk_transfer (organization, from_key, at, to_key, by_whom, project, raw)
+values (@organization, @from_key, @at, @to_key, @by_whom, @project, @raw)
+on conflict (organization, from_key, at, to_key) do nothing;
+
+-- name: TransfersFrom :many
+select * from bulk_transfer where organization = @organization and from_key = @from_key order by at;
+
+-- name: ForgetTransfers :exec
+delete from bulk_transfer where organization = @organization and at < @at;
+
+-- name: LiveCasesAt :many
+select id from cases where address_key = @address_key and closed_at = 0;
+
+-- HandoversToNobody finds the cases that wait for a successor who is inactive
+-- or leaving.
+-- name: HandoversToNobody :many
+select distinct t.case_id from task t join cases k on k.id = t.case_id
+where t.state = 'open' and t.kind = 'handover' and t.successor <> '' and k.closed_at = 0 and not exists (
+    select 1 from person_address a join person p on p.id = a.person_id
+    where a.value_key = lower(t.successor) and p.deleted_at = 0 and p.active
+        and not exists (select 1 from cases c where c.person_id = p.id and c.closed_at = 0)
+) order by t.case_id;
