@@ -41,6 +41,8 @@ type actor struct {
 	outcome offboard.Outcome
 	knows   bool // the deployment's key
 	direct  bool // has a role of their own on a project
+	idle    bool // has not logged in for a long time
+	unknown bool // no identity provider knows them
 	owns    []amplitudefake.Asset
 
 	id string // as the bridge answered
@@ -71,6 +73,12 @@ func (d *demo) seat() error {
 	for _, a := range d.cast {
 		m := amplitudefake.Member{
 			Email: a.address(), GivenName: a.given, FamilyName: a.family, Role: amplitudefake.RoleMember, LastLogin: now.Add(-time.Hour),
+		}
+		if a.idle {
+			m.LastLogin = now.Add(-100 * 24 * time.Hour)
+		}
+		if a.outcome == offboard.OutcomeReduced {
+			m.Projects = map[int]string{projects[1].ID: amplitudefake.RoleManager}
 		}
 		if a.direct {
 			m.Projects = map[int]string{projects[1].ID: amplitudefake.RoleViewer}

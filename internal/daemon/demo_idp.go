@@ -323,7 +323,9 @@ func (d *demo) providersAct(ctx context.Context) error {
 	okta, entra := newOkta(base, d.keys.okta), newEntra(base, d.keys.entra)
 	people := map[string][]*actor{}
 	for _, a := range d.cast {
-		people[a.connection] = append(people[a.connection], a)
+		if !a.unknown {
+			people[a.connection] = append(people[a.connection], a)
+		}
 	}
 	d.stage.heading("The identity providers connect")
 	for _, p := range []struct {

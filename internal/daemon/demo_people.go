@@ -125,6 +125,16 @@ func (d *demo) doTask(ctx context.Context, lead *operator, t console.Task) error
 	if t.Kind == offboard.TaskFollowUp {
 		return lead.call(ctx, http.MethodPost, "tasks/"+t.ID+"/done", console.DoneRequest{Note: "done outside Amplitude"}, nil)
 	}
+	if t.Kind == offboard.TaskRevoke { // the organization role, which no API changes
+		file := console.CaseFile{}
+		if err := lead.call(ctx, http.MethodGet, "cases/"+t.Case, nil, &file); err != nil {
+			return err
+		}
+		if _, err := d.fake.Human(amplitudefake.Action{Do: "change_role", By: demoAdmin, Email: file.Address, Role: amplitudefake.RoleViewer}); err != nil {
+			return fmt.Errorf("the admin cannot change the role: %w", err)
+		}
+		return lead.call(ctx, http.MethodPost, "tasks/"+t.ID+"/done", console.DoneRequest{Note: "an admin changed the organization role"}, nil)
+	}
 	if t.Kind != offboard.TaskHandover {
 		return fmt.Errorf("nobody in the demo can do this task: %s", t.Title)
 	}
@@ -152,6 +162,22 @@ func (d *demo) await(ctx context.Context, a *actor, what offboard.Waiting) error
 			return err
 		}
 		if c != nil && c.Waiting == what {
+			return nil
+		}
+		if err := pause(ctx, demoPoll); err != nil {
+			return err
+		}
+	}
+}
+
+// ended waits until somebody's case has ended.
+func (d *demo) ended(ctx context.Context, a *actor) error {
+	for {
+		c, err := d.caseOf(ctx, a)
+		if err != nil {
+			return err
+		}
+		if c != nil && !c.State.Live() {
 			return nil
 		}
 		if err := pause(ctx, demoPoll); err != nil {

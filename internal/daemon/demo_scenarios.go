@@ -30,7 +30,7 @@ func scenarios() []scenario {
 	if err != nil {
 		all = "" // the files are part of the binary; a test reads them
 	}
-	list := []scenario{termination(), contractEnd(), incident(), ssoRemoval()}
+	list := []scenario{termination(), contractEnd(), roleChange(), incident(), accessReview(), ssoRemoval()}
 	for i := range list {
 		list[i].policies = all
 	}
@@ -146,7 +146,7 @@ func incident() scenario {
 				given: "Ivo", family: "Ivers", connection: oktaName, department: "Engineering", title: "Engineer", manager: mara,
 				how: "an operator opens a security incident", reason: offboard.SecurityIncident, outcome: offboard.OutcomeRemoved,
 				policy: "security-incident", knows: true, direct: true,
-				owns: []amplitudefake.Asset{thing(amplitudefake.KindDashboard, "Fraud"), thing(amplitudefake.KindNotebook, "Chargebacks")},
+				owns: []amplitudefake.Asset{thing(amplitudefake.KindDashboard, "Fraud"), thing(amplitudefake.KindEvent, "Login Failed")},
 			}}
 		},
 		act: func(ctx context.Context, d *demo, _, _ *provider) error {

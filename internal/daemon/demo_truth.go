@@ -101,8 +101,8 @@ func (d *demo) comparePerson(a *actor, before, after amplitudefake.State, log []
 	} else if a.removed() && len(p.groups) > 0 {
 		wrong("still in groups %q", p.groups)
 	}
-	if m := seatOf(after, a.address()); m != nil && !maps.Equal(m.Projects, seatOf(before, a.address()).Projects) {
-		wrong("project roles were changed and not given back")
+	if m := seatOf(after, a.address()); m != nil {
+		compareRoles(a, *seatOf(before, a.address()), *m, wrong)
 	}
 	if want := map[bool]int{true: 1}[a.removed()]; p.removals != want {
 		wrong("removed %d times instead of %d", p.removals, want)
@@ -116,6 +116,25 @@ func (d *demo) comparePerson(a *actor, before, after amplitudefake.State, log []
 		p.wrong = []string{fmt.Sprintf("the case has not ended, it is %s; in truth the seat is %s", standing(w.file), p.seat())}
 	}
 	return p
+}
+
+// compareRoles looks at what somebody may do who keeps their seat: as much as
+// before, or to read.
+func compareRoles(a *actor, before, after amplitudefake.Member, wrong func(string, ...any)) {
+	if a.outcome != offboard.OutcomeReduced {
+		if !maps.Equal(after.Projects, before.Projects) || after.Role != before.Role {
+			wrong("roles were changed and not given back")
+		}
+		return
+	}
+	if after.Role != amplitudefake.RoleViewer {
+		wrong("the organization role is still %s", after.Role)
+	}
+	for project := range before.Projects {
+		if after.Projects[project] != amplitudefake.RoleViewer {
+			wrong("the role on project %d is %q instead of Viewer", project, after.Projects[project])
+		}
+	}
 }
 
 // compareOwned looks at who owns what the leaver owned.
