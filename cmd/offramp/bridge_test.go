@@ -48,6 +48,8 @@ func newBridge(t *testing.T, database string, replace ...string) *bridge {
 	sim := httptest.NewServer(fake)
 	t.Cleanup(sim.Close)
 	b := &bridge{t: t, dir: t.TempDir(), fake: fake, scim: strings.Repeat("s", 32), op: strings.Repeat("o", 32)}
+	b.seat("root@example.com", amplitudefake.RoleAdmin)
+	b.seat(heir, amplitudefake.RoleMember)
 	b.client = &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 30 * time.Second}}
 	t.Cleanup(b.client.CloseIdleConnections)
 	c := fake.Credentials()

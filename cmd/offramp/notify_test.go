@@ -40,7 +40,10 @@ func TestPeopleAreTold(t *testing.T) {
 	id := b.hire("jo@example.com", "careful", heir)
 	b.leave(leaver{id: id, address: "jo@example.com", how: "careful"})
 	b.eventually(30*time.Second, "the approver is asked", func() bool { return len(mail.Mails()) == 1 })
-	b.work() // nobody needs a message about what is done already
+	b.eventually(30*time.Second, "the approval is given", func() bool {
+		status, _ := b.call(http.MethodPost, "http://"+b.admin+"/api/v1/cases/"+b.caseOf("jo@example.com").ID+"/approve", b.op, map[string]string{"role": "manager"})
+		return status == http.StatusOK
+	})
 	b.eventually(30*time.Second, "the successor is asked", func() bool { return len(mail.Mails()) == 2 })
 	b.work()
 	b.eventually(60*time.Second, "the case closes", func() bool { return b.caseOf("jo@example.com").State == "closed" })

@@ -15,24 +15,36 @@ type leaver struct {
 	event            string
 }
 
-// staff adds those who stay: a root administrator and somebody to hand over to,
-// who is known to the identity provider.
-func (b *bridge) staff() (heir string) {
+// heir is somebody to hand over to, who stays.
+const heir = "heir@example.com"
+
+// seat gives somebody a seat who logged in yesterday.
+func (b *bridge) seat(address string, role string) {
 	b.t.Helper()
-	root := amplitudefake.Member{Email: "root@example.com", GivenName: "Root", FamilyName: "Admin", Role: amplitudefake.RoleAdmin, LastLogin: time.Now()}
-	if err := b.fake.AddMember(root); err != nil {
+	m := amplitudefake.Member{Email: address, GivenName: "Given", FamilyName: address, Role: role, LastLogin: time.Now().Add(-24 * time.Hour)}
+	if err := b.fake.AddMember(m); err != nil {
 		b.t.Fatal(err)
 	}
-	return b.hire("heir@example.com", "careful", "")
+}
+
+// staff tells the bridge about the heir and returns their id. The seat is there
+// from the beginning: who was seated a second ago has no login that anybody
+// could have read.
+func (b *bridge) staff() (id string) {
+	b.t.Helper()
+	return b.enrol(heir, "careful", "")
 }
 
 // hire adds a member and tells the bridge about them.
 func (b *bridge) hire(address, department, manager string) string {
 	b.t.Helper()
-	err := b.fake.AddMember(amplitudefake.Member{Email: address, GivenName: "Given", FamilyName: address, Role: amplitudefake.RoleMember, LastLogin: time.Now()})
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	b.seat(address, amplitudefake.RoleMember)
+	return b.enrol(address, department, manager)
+}
+
+// enrol tells the bridge about somebody.
+func (b *bridge) enrol(address, department, manager string) string {
+	b.t.Helper()
 	enterprise := map[string]any{"department": department}
 	if manager != "" {
 		enterprise["manager"] = map[string]any{"value": manager}

@@ -218,6 +218,31 @@ func TestASeatThatNobodyUsedIsNotAskedAbout(t *testing.T) {
 	}
 }
 
+func TestAManagerWhoLogsInIsTakenAfterAll(t *testing.T) {
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := newWorld(t, s)
+		w.policy.Unlisted = offboard.UnlistedTask
+		w.person("leaver", leaver)
+		w.member("kim@example.com", 31*day)
+		w.directoryOnly("heir", "kim@example.com")
+		w.change("leaver", func(p offboard.Person) offboard.Person { p.Manager = "heir"; return p })
+		w.readLog()
+		w.deactivate()
+		f := w.until(offboard.StateWaiting, offboard.WaitTask)
+		if task := f.Task("successor"); task == nil || task.State != offboard.TaskOpen {
+			t.Fatalf("nobody is asked for a successor: %+v", f.Tasks)
+		}
+		w.human(amplitudefake.Action{Do: "login", Email: "kim@example.com"})
+		w.run(30*time.Minute, func() bool { return w.caseOf(leaver).Task("handover/content") != nil })
+		f = w.caseOf(leaver)
+		if task := f.Task("handover/content"); task.Successor != "kim@example.com" || f.Task("successor").State != offboard.TaskDropped {
+			w.show()
+			t.Errorf("task %+v, question %+v", task, f.Task("successor"))
+		}
+	})
+}
+
 func TestASuccessorWhoLogsInWhenAskedToIsTaken(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.policy.Unlisted = offboard.UnlistedTask

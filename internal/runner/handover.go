@@ -67,6 +67,9 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 		a.unaddress(&out)
 		return out, nil
 	}
+	if err := a.answered(ctx, successor); err != nil {
+		return outcome{}, err
+	}
 	was.Successor, was.Source = successor.Person.Address, successor.Source
 	if was.Login, err = a.loginOf(ctx, successor.Person.Address); err != nil {
 		return outcome{}, err

@@ -110,13 +110,47 @@ func (a *attempt) loginOf(ctx context.Context, address string) (string, error) {
 	return "not known: no audit log is available for the last 30 days", nil
 }
 
+// lookAgain is when it is looked once more whether somebody can take over after
+// all: soon at first, because who was just seated or logged in shows late.
+func (a *attempt) lookAgain() time.Time {
+	waited := time.Duration(0)
+	if s := a.file.Step(offboard.StepHandover); s != nil && !s.Started.IsZero() {
+		waited = a.now().Sub(s.Started)
+	}
+	return a.now().Add(min(max(waited, loginFresh), 10*time.Minute))
+}
+
+// answered drops the question for a successor when somebody can take over whom
+// nobody had to name: they have logged in, or joined, meanwhile.
+func (a *attempt) answered(ctx context.Context, found *offboard.Candidate) error {
+	t := a.file.Task(taskSuccessor)
+	if t == nil || t.State != offboard.TaskOpen {
+		return nil
+	}
+	f, err := a.opts.Store.Checkpoint(ctx, a.fence, lease, func(offboard.File) (offboard.Update, error) {
+		drop := *t
+		drop.State, drop.Ended, drop.Note = offboard.TaskDropped, a.now(), "the "+found.Source+" can take over now"
+		return offboard.Update{Tasks: []offboard.Task{drop}, Timeline: []offboard.Entry{{
+			Actor: "offramp", Kind: string(offboard.StepHandover), Text: "handover: nobody has to be named any more: " + drop.Note,
+		}}}, nil
+	})
+	if err == nil {
+		a.file = f
+	}
+	return err
+}
+
 func (a *attempt) askSuccessor(deadline time.Time, was handed) outcome {
-	out := outcome{wait: offboard.WaitTask, until: later(deadline, a.now()), result: was, note: "nobody is known who can take over; name a successor"}
+	until := later(deadline, a.now())
+	if soon := a.lookAgain(); len(was.Refused) > 0 && soon.Before(until) {
+		until = soon
+	}
+	out := outcome{wait: offboard.WaitTask, until: until, result: was, note: "nobody is known who can take over; name a successor"}
 	if t := a.file.Task(taskSuccessor); t != nil && t.State != offboard.TaskOpen {
-		again := *t // answered with somebody who cannot, or declined
-		again.State, again.By, again.Note, again.Ended, again.Successor = offboard.TaskOpen, "", "", time.Time{}, ""
-		again.Text += "\n" + strings.Join(was.Refused, "; ")
-		out.update.Tasks = []offboard.Task{again}
+		repeated := *t // answered with somebody who cannot, or declined
+		repeated.State, repeated.By, repeated.Note, repeated.Ended, repeated.Successor = offboard.TaskOpen, "", "", time.Time{}, ""
+		repeated.Text += "\n" + strings.Join(was.Refused, "; ")
+		out.update.Tasks = []offboard.Task{repeated}
 	} else if t == nil {
 		out.update.Tasks = []offboard.Task{{
 			Kind: offboard.TaskSuccessor, Key: taskSuccessor, Title: "Name a successor for " + a.file.Person.Name(),
