@@ -32,16 +32,23 @@ func (o *operate) decide(cmd *cobra.Command, id, action, what string, in any) er
 
 func casesApprove(o *operate) *cobra.Command {
 	var in console.ApproveRequest
+	var files []string
 	cmd := &cobra.Command{
 		Use: "approve CASE", Short: "Approve the removal, in your own name", Args: oneID("case"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Long: "Approve the removal, in your own name. Of an attached file the name and the SHA-256 are recorded; the file itself\n" +
+			"stays where it is.",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if in.Attachments, err = attachments(files); err != nil {
+				return usage(cmd, "attach: %s", err)
+			}
 			return o.decide(cmd, args[0], "approve", "approved", in)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&in.Role, "role", "", "in what role, such as manager or security")
+	f.StringVar(&in.Role, "role", "", "in what role, such as manager or security; default the one that is still needed")
 	f.StringVar(&in.Ticket, "ticket", "", "ticket")
 	f.StringVar(&in.Note, "note", "", "what an auditor should know")
+	f.StringArrayVar(&files, "attach", nil, "a file that backs it; may be given several times")
 	return cmd
 }
 
@@ -132,17 +139,12 @@ func casesResolve(o *operate) *cobra.Command {
 		Use: "resolve CASE --because TEXT", Short: "Close a case that needs attention, on your word", Args: oneID("case"),
 		Long: "Close a case that needs attention, on your word. Of an attached file the name and the SHA-256 are recorded; the\n" +
 			"file itself stays where it is.",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.Because == "" {
 				return usage(cmd, "say why with --because: it is what an auditor will read")
 			}
-			in.Attachments = nil
-			for _, name := range files {
-				sum, err := fileHash(name)
-				if err != nil {
-					return usage(cmd, "attach: %s", err)
-				}
-				in.Attachments = append(in.Attachments, offboard.Attachment{Name: filepath.Base(name), SHA256: sum})
+			if in.Attachments, err = attachments(files); err != nil {
+				return usage(cmd, "attach: %s", err)
 			}
 			return o.decide(cmd, args[0], "resolve", "resolved", in)
 		},
@@ -151,6 +153,18 @@ func casesResolve(o *operate) *cobra.Command {
 	f.StringVar(&in.Because, "because", "", "what was done, or why nothing has to be")
 	f.StringArrayVar(&files, "attach", nil, "a file that backs it; may be given several times")
 	return cmd
+}
+
+// attachments names files by their hashes. The files stay where they are.
+func attachments(files []string) (out []offboard.Attachment, err error) {
+	for _, name := range files {
+		sum, err := fileHash(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, offboard.Attachment{Name: filepath.Base(name), SHA256: sum})
+	}
+	return out, nil
 }
 
 // fileHash is the SHA-256 of a file in hexadecimal.

@@ -48,7 +48,8 @@ func (o *operate) showCase(f console.CaseFile) error {
 		{"Note", f.Note},
 		{"Reason", words(f.Reason) + ": " + f.Trigger},
 		{"Ticket", f.Ticket},
-		{"Plan", fmt.Sprintf("%s, policy %s, approvals %d of %d", f.Plan, f.Policy, len(f.Approved), f.Approvals)},
+		{"Plan", fmt.Sprintf("%s, policy %s", f.Plan, f.Policy)},
+		{"Approvals", approvalsOf(f)},
 		{"Batch", f.Batch},
 		{"Opened", clock(f.Opened, now)},
 		{"Not before", clock(f.NotBefore, now)},
@@ -130,6 +131,30 @@ func (o *operate) audited(steps []console.Step) {
 			_, _ = fmt.Fprintln(o.env.Stdout, "- nothing that had to be looked at")
 		}
 	}
+}
+
+// approvalsOf tells how far a case is approved, by role.
+func approvalsOf(f console.CaseFile) string {
+	n := f.Needed
+	if n == nil {
+		return fmt.Sprintf("%d of %d", len(f.Approved), f.Approvals)
+	}
+	text := fmt.Sprintf("%d of %d", n.Counted, n.People)
+	for _, r := range n.Roles {
+		if r.By != "" {
+			text += "; " + r.Role + ": " + r.By
+		}
+	}
+	if len(n.Missing) > 0 {
+		text += "; still needed: " + strings.Join(n.Missing, ", ")
+	}
+	for _, v := range n.Void {
+		text += "; not counted: " + v
+	}
+	for _, r := range n.Rules {
+		text += "; " + r.Role + " is asked, since " + r.Why
+	}
+	return text
 }
 
 func (o *operate) timeline(f console.CaseFile) error {

@@ -14,7 +14,7 @@ import (
 
 func tasksCommand(env Env) *cobra.Command {
 	o := &operate{env: env}
-	return o.flags(group("tasks", "Look at what people have to do, and attest it", tasksList(o), tasksDone(o), tasksDecline(o), tasksConfirm(o)))
+	return o.flags(group("tasks", "Look at what people have to do, and attest it", tasksList(o), tasksDone(o), tasksDecline(o), tasksLink(o), tasksConfirm(o)))
 }
 
 func tasksList(o *operate) *cobra.Command {
@@ -111,5 +111,37 @@ func tasksDecline(o *operate) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&in.Because, "because", "", "why")
+	return cmd
+}
+
+func tasksLink(o *operate) *cobra.Command {
+	var in console.LinkRequest
+	cmd := &cobra.Command{
+		Use: "link TASK --to ADDRESS", Short: "Print a link by which one person answers a task without a login", Args: oneID("task"),
+		Long: "Print a link by which one person answers a task, once, without a login. Whoever has it acts in the name of that\n" +
+			"person: send it to them alone. That it was made stands in the timeline of the case.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.To == "" {
+				return usage(cmd, "say with --to whom the link is for, by their e-mail address")
+			}
+			c, err := o.client(cmd)
+			if err != nil {
+				return err
+			}
+			var l console.NewLink
+			if err := c.call(cmd.Context(), http.MethodPost, "tasks/"+url.PathEscape(args[0])+"/link", nil, in, &l); err != nil {
+				return err
+			}
+			if o.output == "json" {
+				return printJSON(o.env.Stdout, l)
+			}
+			_, _ = fmt.Fprintf(o.env.Stderr, "For %s alone, once, until %s:\n", plain(l.To), clock(l.Expires, o.env.Now()))
+			_, err = fmt.Fprintln(o.env.Stdout, plain(l.URL))
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&in.To, "to", "", "e-mail address of the only one who may use it")
+	f.IntVar(&in.Days, "days", 0, "days until it expires, up to 90; default 14")
 	return cmd
 }

@@ -57,6 +57,9 @@ func (d *decoder) value(key string, node ast.Node, v reflect.Value) {
 		case Database:
 			d.databaseValue(key, node, v)
 			return
+		case Approvals:
+			d.approvalsValue(key, node, v)
+			return
 		case Publish:
 			if text, ok := scalarText(node); ok {
 				v.Set(reflect.ValueOf(Publish{Dir: text}))

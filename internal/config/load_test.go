@@ -138,7 +138,7 @@ hooks:
 	if name := c.Operators[0].Name; name != "jo@example.com" {
 		t.Errorf("operator %q cannot be found among the approvers", name)
 	}
-	if policy := c.Policies[0]; policy.Plan != config.PlanLeaver || policy.Approvals != 1 || policy.Contain != "when waiting" {
+	if policy := c.Policies[0]; policy.Plan != config.PlanLeaver || policy.Approvals.People != 1 || policy.Contain != "when waiting" {
 		t.Errorf("policy defaults: %+v", policy)
 	}
 	if credential := c.Credentials[0]; credential.Organization != "main" || credential.ID != "warehouse" {

@@ -16,7 +16,7 @@ type Policy struct {
 	Plan         Plan          `yaml:"plan"`          // default PlanLeaver
 	NotBefore    NotBefore     `yaml:"not_before"`    // grace before anything is done
 	Due          time.Duration `yaml:"due"`           // 0: by the reason
-	Approvals    int           `yaml:"approvals"`     // 0 to 2; default 1
+	Approvals    Approvals     `yaml:"approvals"`     // default: one, by whoever may approve
 	Contain      string        `yaml:"contain"`       // always, when waiting (default) or never
 	Successor    string        `yaml:"successor"`     // address of last resort; empty: handover.successor
 	Deadline     time.Duration `yaml:"deadline"`      // of the handover; 0: handover.deadline
@@ -25,6 +25,9 @@ type Policy struct {
 	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
 	FollowUp     []FollowUp    `yaml:"follow_up"`     // tasks for people elsewhere, after the removal; none: nobody is asked
 	Revoke       Revoke        `yaml:"revoke"`        // required with plan mover, and only there
+
+	AlsoApprove     []AlsoApprove `yaml:"also_approve"`     // roles that the inventory may make necessary; none: it is not looked at
+	ApprovalExpires time.Duration `yaml:"approval_expires"` // how long an approval counts; 0: without end
 }
 
 // NotBefore is when a case may begin: some time after the decision, or at the
@@ -55,7 +58,9 @@ const (
 	PlanMover     Plan = "mover" // the seat stays, with less access
 )
 
-func (p *Policy) defaults() { *p = Policy{Plan: PlanLeaver, Approvals: 1, Contain: "when waiting"} }
+func (p *Policy) defaults() {
+	*p = Policy{Plan: PlanLeaver, Approvals: Approvals{People: 1}, Contain: "when waiting"}
+}
 
 // oneOf tells unless a value is one of the words.
 func (v *validator) oneOf(value string, words []string, key string) {
@@ -67,7 +72,7 @@ func (v *validator) policies() {
 	for i, p := range v.c.Policies {
 		key := fmt.Sprintf("policies[%d]", i)
 		v.name(seen, p.Name, key+".name")
-		v.require(p.Approvals >= 0 && p.Approvals <= 2, "write 0, 1 or 2 approvals", key+".approvals")
+		v.approvals(p, key)
 		v.require(p.NotBefore.After >= 0 && p.Due >= 0 && p.Deadline >= 0, "write durations of zero or more", key)
 		v.require(p.Reason == "" || p.Trigger != "", "remove it, or add trigger: other cases have the reason that they opened with", key+".reason")
 		v.oneOf(string(p.Plan), []string{"leaver", "emergency", "mover"}, key+".plan")

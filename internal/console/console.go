@@ -36,6 +36,7 @@ type Store interface {
 	ConfirmRotation(ctx context.Context, id string, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error)
 	NewBatch() string
 	Propose(ctx context.Context, batch, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
+	Links
 	Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error
 	Pause(ctx context.Context, by, why string) error
 	Resume(ctx context.Context) error
@@ -58,10 +59,9 @@ const (
 
 // Operator is a person or a program that calls the operator API.
 type Operator struct {
-	Name       string   // required, unique; the actor in timelines
-	TokenHash  string   // required; SHA-256 of the bearer token, lower-case hexadecimal
-	Roles      []Role   // at least one
-	Capacities []string // in what roles they approve, such as security; none: whatever they say
+	Name      string // required, unique; the actor in timelines
+	TokenHash string // required; SHA-256 of the bearer token, lower-case hexadecimal
+	Roles     []Role // at least one
 }
 
 // Answer is what a hook's late answer changes about the case whose effect it
@@ -86,6 +86,8 @@ type Access interface {
 type Options struct {
 	Store         Store // required
 	Operators     []Operator
+	Approvers     offboard.Approvers                           // whose approvals count, and as what
+	PublicURL     string                                       // before /t/ in personal links; without a slash at its end
 	Connections   []string                                     // names; tokens are made for these only
 	Organizations []string                                     // names; only these are compared with what is meant
 	Rules         func(connection string) offboard.Rules       // required; for cases that operators open
@@ -108,6 +110,7 @@ type Console struct {
 	pages *template.Template
 	admin http.Handler
 	hooks http.Handler
+	links http.Handler
 }
 
 // New checks the options and builds the handlers. It starts nothing.
@@ -150,6 +153,7 @@ func New(o Options) (*Console, error) {
 	}
 	c.admin = c.router(description)
 	c.hooks = c.hookRouter()
+	c.links = c.linkRouter()
 	return c, nil
 }
 

@@ -60,11 +60,12 @@ func newDesk(t *testing.T, change ...func(*console.Options)) *desk {
 			Name: "the-" + string(role), TokenHash: hash(string(role)), Roles: []console.Role{role},
 		})
 	}
-	operators[3].Capacities = []string{"security"}
 	access := &amplitude{}
 	options := console.Options{
 		Access: access, Reviews: &reviews{},
 		Store: m, Operators: operators, Connections: []string{"okta", "entra"}, Organizations: []string{"main", "eu"}, Mode: "enforce", Version: "v1", Now: noon,
+		Approvers: offboard.Approvers{Listed: []offboard.Approver{{Address: "the-approver", Roles: []string{"security"}}, {Address: "the-admin"}}},
+		PublicURL: "https://offramp.example.com",
 		Rules: func(connection string) offboard.Rules {
 			reach := map[string][]string{"okta": {"acme", "agency"}, "entra": {"agency"}}
 			return offboard.Rules{Organizations: reach[connection], Policy: func(offboard.PolicyFacts) offboard.Policy { return offboard.Fallback() }}

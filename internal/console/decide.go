@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -136,21 +135,15 @@ func (c *Console) approve(r *http.Request, by Operator) (int, any, error) {
 	if err == nil {
 		err = tidy(&in.Role, &in.Ticket, &in.Note)
 	}
+	if err == nil {
+		err = tidyAttachments(in.Attachments)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
-	if len(by.Capacities) > 0 {
-		if in.Role == "" && len(by.Capacities) == 1 {
-			in.Role = by.Capacities[0]
-		}
-		if !slices.Contains(by.Capacities, in.Role) {
-			return 0, nil, bad(http.StatusUnprocessableEntity, "%s approves in one of these roles: %s",
-				by.Name, strings.Join(by.Capacities, ", "))
-		}
-	}
 	return c.decide(r, by, "approve", func(f offboard.File) (offboard.Update, error) {
-		return offboard.Approve(f, offboard.Approval{
-			By: by.Name, Role: in.Role, Ticket: in.Ticket, Note: in.Note, At: c.opts.Now(),
+		return c.opts.Approvers.Approve(f, offboard.Approval{
+			By: by.Name, Role: in.Role, Ticket: in.Ticket, Note: in.Note, At: c.opts.Now(), Attachments: in.Attachments,
 		})
 	})
 }
@@ -160,13 +153,8 @@ func (c *Console) resolve(r *http.Request, by Operator) (int, any, error) {
 	if err == nil {
 		err = tidy(&in.Because)
 	}
-	for i := range in.Attachments {
-		if err == nil {
-			err = tidy(&in.Attachments[i].Name)
-		}
-	}
-	if err == nil && len(in.Attachments) > 100 {
-		err = bad(http.StatusUnprocessableEntity, "a case takes up to 100 attachments at once")
+	if err == nil {
+		err = tidyAttachments(in.Attachments)
 	}
 	if err != nil {
 		return 0, nil, err
@@ -174,6 +162,19 @@ func (c *Console) resolve(r *http.Request, by Operator) (int, any, error) {
 	return c.decide(r, by, "resolve", func(f offboard.File) (offboard.Update, error) {
 		return offboard.Resolve(f, by.Name, in.Because, in.Attachments)
 	})
+}
+
+// tidyAttachments is tidy for the names of documents.
+func tidyAttachments(list []offboard.Attachment) error {
+	if len(list) > 100 {
+		return bad(http.StatusUnprocessableEntity, "a case takes up to 100 attachments at once")
+	}
+	for i := range list {
+		if err := tidy(&list[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // task lets a decision about a task be recorded in its case, and returns the

@@ -19,7 +19,7 @@ func (c *Console) explain(ctx context.Context, id string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
-	g := offboard.GuardFacts{Observe: c.opts.Mode == "observe", Now: c.opts.Now()}
+	g := offboard.GuardFacts{Observe: c.opts.Mode == "observe", Approvers: c.opts.Approvers, Now: c.opts.Now()}
 	stop, err := c.opts.Store.Paused(ctx)
 	if err != nil {
 		return Explanation{}, err

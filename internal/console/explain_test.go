@@ -27,9 +27,9 @@ func TestACaseIsExplainedInSentences(t *testing.T) {
 	for about, says := range map[string]string{
 		"opened": "deactivated at the identity provider",
 		"policy": "version ab12, because no policy's condition holds",
-		"now":    "0 of 1 given",
+		"now":    "0 of 1 approvals",
 		"next":   "Still to come: approve, handover.",
-		"guards": "would let the member be removed",
+		"guards": "would not let the member be removed now: 0 of 1 approvals",
 	} {
 		if !strings.Contains(text[about], says) {
 			t.Errorf("%s: %q", about, text[about])

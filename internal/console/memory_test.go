@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"offramp/internal/console"
 	"offramp/internal/offboard"
 )
 
@@ -22,8 +23,9 @@ type memory struct {
 	rotations []offboard.RotationFile
 	pause     *offboard.Pause
 	findings
-	fail   error // returned by everything, if set
-	broken error // returned by Timeline
+	console.Links       // served by the real store, in links_test.go
+	fail          error // returned by everything, if set
+	broken        error // returned by Timeline
 }
 
 func (m *memory) Cases(_ context.Context, f offboard.CaseFilter) ([]offboard.Case, error) {

@@ -70,6 +70,8 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"ApproveRequest": console.ApproveRequest{}, "BecauseRequest": console.BecauseRequest{},
 		"Attachment": offboard.Attachment{}, "ResolveRequest": console.ResolveRequest{}, "DoneRequest": console.DoneRequest{},
 		"Explanation": console.Explanation{}, "Sentence": offboard.Sentence{}, "TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},
+		"Needed": console.Needed{}, "NeededRole": console.NeededRole{}, "RuleAsked": offboard.RuleAsked{},
+		"LinkRequest": console.LinkRequest{}, "NewLink": console.NewLink{},
 		"BatchResult": console.BatchResult{}, "SunsetRequest": console.SunsetRequest{}, "SunsetResult": console.SunsetResult{}, "Left": console.Left{},
 		"Finding": console.Finding{}, "FindingList": console.FindingList{}, "Sweep": console.Sweep{}, "SweepList": console.SweepList{},
 		"SweepRequest": console.SweepRequest{}, "FixRequest": console.FixRequest{}, "Fixed": console.Fixed{}, "FixResult": console.FixResult{},

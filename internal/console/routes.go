@@ -38,6 +38,7 @@ func (c *Console) routes() []route {
 		{http.MethodGet, "/tasks", Viewer, c.listTasks},
 		{http.MethodPost, "/tasks/{id}/done", Worker, c.taskDone},
 		{http.MethodPost, "/tasks/{id}/decline", Worker, c.taskDeclined},
+		{http.MethodPost, "/tasks/{id}/link", Worker, c.taskLink},
 		{http.MethodGet, "/drift", Viewer, c.listFindings},
 		{http.MethodPost, "/drift/run", Worker, c.askSweep},
 		{http.MethodPost, "/drift/fix", Worker, c.fixFindings},

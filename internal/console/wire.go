@@ -58,6 +58,7 @@ type CaseFile struct {
 	Assets          []Asset    `json:"assets"`
 	Tasks           []Task     `json:"tasks"`
 	Approved        []Approval `json:"approvals"`
+	Needed          *Needed    `json:"needed,omitempty"` // while the removal has not begun
 	Effects         []Effect   `json:"effects"`
 	Rotations       []Rotation `json:"rotations"`
 	Timeline        []Entry    `json:"timeline"`
@@ -126,11 +127,13 @@ func (c *Console) taskOf(t offboard.Task) Task {
 
 // Approval is one person's yes.
 type Approval struct {
-	By     string    `json:"by"`
-	Role   string    `json:"role,omitempty"`
-	Ticket string    `json:"ticket,omitempty"`
-	Note   string    `json:"note,omitempty"`
-	At     time.Time `json:"at"`
+	By          string                `json:"by"`
+	Role        string                `json:"role,omitempty"`
+	Ticket      string                `json:"ticket,omitempty"`
+	Note        string                `json:"note,omitempty"`
+	At          time.Time             `json:"at"`
+	Via         offboard.Via          `json:"via,omitempty"`
+	Attachments []offboard.Attachment `json:"attachments,omitempty"`
 }
 
 // Effect is one outward change.
@@ -213,6 +216,10 @@ func (c *Console) fileOf(f offboard.File, timeline []offboard.Entry) CaseFile {
 	}
 	for _, t := range f.Tasks {
 		out.Tasks = append(out.Tasks, c.taskOf(t))
+	}
+	if f.Deciding() {
+		needed := c.neededOf(f)
+		out.Needed = &needed
 	}
 	for _, a := range f.Approvals {
 		out.Approved = append(out.Approved, Approval(a))
@@ -326,9 +333,51 @@ type Left struct {
 
 // ApproveRequest is the asking operator's yes.
 type ApproveRequest struct {
-	Role   string `json:"role,omitempty"`
-	Ticket string `json:"ticket,omitempty"`
-	Note   string `json:"note,omitempty"`
+	Role        string                `json:"role,omitempty"` // empty: the one that is still needed
+	Ticket      string                `json:"ticket,omitempty"`
+	Note        string                `json:"note,omitempty"`
+	Attachments []offboard.Attachment `json:"attachments,omitempty"`
+}
+
+// LinkRequest asks for a personal link to a task.
+type LinkRequest struct {
+	To   string `json:"to"`             // address of the only one who may use it
+	Days int    `json:"days,omitempty"` // until it expires, up to 90; 0: 14
+}
+
+// NewLink is a personal link that was just made. It is told once.
+type NewLink struct {
+	URL     string    `json:"url"`
+	To      string    `json:"to"`
+	Expires time.Time `json:"expires"`
+}
+
+// Needed is what a case needs before its removal may begin, and what it has.
+type Needed struct {
+	People  int                  `json:"people"`
+	Counted int                  `json:"counted"`
+	Roles   []NeededRole         `json:"roles"`
+	Rules   []offboard.RuleAsked `json:"rules,omitempty"` // roles that the inventory made necessary
+	Missing []string             `json:"missing"`         // empty: nothing
+	Void    []string             `json:"void,omitempty"`  // approvals that do not count, and why
+}
+
+// NeededRole is one role and whose approval fills it.
+type NeededRole struct {
+	Role string `json:"role"`
+	By   string `json:"by,omitempty"`
+}
+
+func (c *Console) neededOf(f offboard.File) Needed {
+	t := c.opts.Approvers.Count(f, c.opts.Now())
+	out := Needed{
+		People: t.Needs.People, Counted: len(t.Counted), Roles: []NeededRole{}, Rules: t.Needs.Rules,
+		Missing: append([]string{}, t.Missing()...), Void: t.Void,
+	}
+	for i, role := range t.Needs.Roles {
+		out.Roles = append(out.Roles, NeededRole{Role: role, By: t.Roles[i]})
+	}
+	return out
 }
 
 // BecauseRequest is a decision that needs no more than a reason.

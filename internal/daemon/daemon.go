@@ -59,6 +59,7 @@ type Daemon struct {
 	admin    http.Handler
 	seen     *prometheus.GaugeVec
 	drift    *drift.Sweeper
+	failed   func(offboard.PolicyFailure) // counts and logs
 }
 
 // New opens and migrates the database and builds everything; it listens to
@@ -76,10 +77,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 		opened.WithLabelValues(string(r))
 	}
 	d.registry.MustRegister(retries, opened)
+	d.failed = policyFailures(cfg, d.registry, o.Log.Named("policies"))
 	d.store, err = store.Open(ctx, store.Options{
 		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
 		Retried: retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
-		PolicyFailed: policyFailures(cfg, d.registry, o.Log.Named("policies")),
+		PolicyFailed: d.failed,
 	})
 	if err != nil {
 		return nil, err
@@ -169,14 +171,14 @@ func (d *Daemon) handlers(ctx context.Context) error {
 		return err
 	}
 	con, err := console.New(console.Options{
-		Store: d.store, Operators: operators(d.cfg), Connections: connectionNames(d.cfg), Organizations: organizationNames(d.cfg), Rules: rules.of,
+		Store: d.store, Operators: operators(d.cfg), Approvers: approvers(d.cfg), PublicURL: d.cfg.PublicURL, Connections: connectionNames(d.cfg), Organizations: organizationNames(d.cfg), Rules: rules.of,
 		Access: d.runner, Protected: protected(d.cfg), Reachable: reachable(d.cfg), Load: d.load, Callback: d.callback, Reviews: d.reviews, Mode: string(d.cfg.Mode), Version: d.opts.Version,
 		Log: d.opts.Log.Named("console"),
 	})
 	if err != nil {
 		return err
 	}
-	d.public = d.publicRoutes(scimHandler, con.Hooks())
+	d.public = d.publicRoutes(scimHandler, con.Hooks(), con.Links())
 	d.admin = d.adminRoutes(con.Admin())
 	return nil
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// publicRoutes are what identity providers and hooks reach.
-func (d *Daemon) publicRoutes(scim, hooks http.Handler) http.Handler {
+// publicRoutes are what identity providers, hooks, and people with a personal
+// link reach.
+func (d *Daemon) publicRoutes(scim, hooks, links http.Handler) http.Handler {
 	// Paths are not cleaned: a redirect would turn a POST into a GET.
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	r.PathPrefix("/scim/v2/").Handler(scim)
 	r.PathPrefix("/hooks/").Handler(hooks)
+	r.PathPrefix("/t/").Handler(links)
 	r.HandleFunc("/livez", live).Methods(http.MethodGet)
 	return r
 }

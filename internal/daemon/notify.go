@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,12 +29,35 @@ func (d *Daemon) newSender() (*notify.Sender, error) {
 		o.Channels = append(o.Channels, channel)
 	}
 	for _, a := range d.cfg.Approvers {
-		o.Approvers = append(o.Approvers, a.Email)
 		if slices.Contains(a.Roles, "security") {
 			o.Security = append(o.Security, a.Email)
 		}
 	}
+	o.Approvers, o.Link = approvers(d.cfg), d.link
 	return notify.New(o)
+}
+
+// linkLife is how long a link in a message is good.
+const linkLife = 14 * 24 * time.Hour
+
+// link makes the personal link of a message; empty where there is nothing to do
+// by one, or where it takes a login.
+func (d *Daemon) link(ctx context.Context, m offboard.Message, f offboard.File) (string, error) {
+	l := offboard.Link{CaseID: m.CaseID, Person: m.To, Until: time.Now().Add(linkLife)}
+	switch task := f.Task(m.TaskKey); {
+	case task != nil:
+		l.TaskID = task.ID
+	case !m.Approve || f.Needs().People > 1:
+		return "", nil
+	}
+	secret, err := d.store.NewLink(ctx, l)
+	if _, refused := errors.AsType[*offboard.RefusedError](err); refused {
+		return "", nil // the message names the command
+	}
+	if err != nil {
+		return "", err
+	}
+	return d.cfg.PublicURL + "/t/" + secret, nil
 }
 
 // audience is who can be told; nil where nobody is configured.

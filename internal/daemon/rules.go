@@ -50,7 +50,8 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 		}
 		list = append(list, offboard.Conditional{When: p.When, Trigger: p.Trigger, Reason: reason, Policy: offboard.Policy{
 			Name: p.Name, Plan: offboard.PlanName(p.Plan), NotBefore: p.NotBefore.After, AtLeave: p.NotBefore.LeaveDate, Due: p.Due,
-			Approvals: p.Approvals, Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
+			Approvals: p.Approvals.People, Roles: p.Approvals.Roles, AlsoApprove: alsoApprove(p.AlsoApprove), ApprovalExpires: p.ApprovalExpires,
+			Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
 			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
 			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt, FollowUp: followUps(p.FollowUp),
 			Revoke: revokes(p.Revoke),
@@ -157,13 +158,9 @@ func protected(cfg *config.Config) func(offboard.Person) string {
 }
 
 func operators(cfg *config.Config) []console.Operator {
-	capacities := map[string][]string{}
-	for _, a := range cfg.Approvers {
-		capacities[a.Email] = a.Roles
-	}
 	var out []console.Operator
 	for _, o := range cfg.Operators {
-		op := console.Operator{Name: o.Name, TokenHash: o.TokenHash, Capacities: capacities[o.Name]}
+		op := console.Operator{Name: o.Name, TokenHash: o.TokenHash}
 		for _, r := range o.Roles {
 			op.Roles = append(op.Roles, console.Role(r))
 		}
@@ -237,4 +234,26 @@ func (c *clients) allow(connection string, r *http.Request) error {
 
 func within(list []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// approvers is who may approve now. The file is read at the start, so whoever
+// is taken off its list does not count from the next start on.
+func approvers(cfg *config.Config) offboard.Approvers {
+	trusted := map[string]bool{}
+	for _, c := range cfg.Connections {
+		trusted[c.Name] = c.Trust.Approvals
+	}
+	a := offboard.Approvers{Trusts: func(connection string) bool { return trusted[connection] }}
+	for _, p := range cfg.Approvers {
+		a.Listed = append(a.Listed, offboard.Approver{Address: p.Email, Roles: p.Roles})
+	}
+	return a
+}
+
+func alsoApprove(list []config.AlsoApprove) []offboard.ApprovalRule {
+	var out []offboard.ApprovalRule
+	for _, r := range list {
+		out = append(out, offboard.ApprovalRule{When: r.When, Role: r.Role})
+	}
+	return out
 }

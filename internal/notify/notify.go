@@ -50,7 +50,7 @@ type Options struct {
 	Store     Store                 // required
 	Mail      string                // URL of the mail server: see CheckMail; empty: no mail
 	Channels  []Channel             // none: nothing is announced
-	Approvers []string              // addresses that may approve
+	Approvers offboard.Approvers    // who may approve
 	Security  []string              // addresses of those who handle incidents
 	Link      Linker                // nil: messages name the command instead
 	Observe   bool                  // nothing is sent
@@ -191,7 +191,7 @@ func (s *Sender) attempt(ctx context.Context, m offboard.Message) error {
 		if f, err = s.opts.Store.Case(ctx, m.CaseID); err != nil {
 			return err
 		}
-		verdict = offboard.Deliver(f, m, now)
+		verdict = offboard.Deliver(f, m, s.opts.Approvers, now)
 	}
 	if s.opts.Observe {
 		verdict = offboard.Delivery{Drop: "observe mode sends nothing"}

@@ -1,7 +1,6 @@
 package offboard
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -32,37 +31,6 @@ func incomplete(because string) error { return &RefusedError{Because: because, I
 type Attachment struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
-}
-
-// Approve records one person's yes. By is required; a zero At means now, as the
-// store sees it. How many are needed is for the approve step to count.
-func Approve(f File, a Approval) (Update, error) {
-	if err := decidable(f, a.By); err != nil {
-		return Update{}, err
-	}
-	if isLeaver(f, a.By) {
-		return Update{}, refused("%s is the leaver, and nobody approves their own removal; ask somebody else", a.By)
-	}
-	for _, other := range f.Approvals {
-		if samePerson(other.By, a.By) {
-			return Update{}, refused("%s has approved this case already; a person counts once", a.By)
-		}
-	}
-	if f.Case.Policy.Approvals < 2 && len(f.Approvals) == 0 && isSuccessor(f, a.By) {
-		return Update{}, refused("%s would take over what the leaver owns, so their approval is not enough alone; "+
-			"ask somebody else to approve first", a.By)
-	}
-	text := "approved"
-	if a.Role != "" {
-		text += " as " + a.Role
-	}
-	if a.Ticket != "" {
-		text += ", ticket " + a.Ticket
-	}
-	return Update{
-		Approvals: []Approval{a},
-		Timeline:  []Entry{entry(a.By, "approved", text, a.Note)},
-	}, nil
 }
 
 // Hold stops a case until somebody releases it. A removal that has begun is
@@ -211,23 +179,14 @@ func Resolve(f File, by, because string, attachments []Attachment) (Update, erro
 	if strings.TrimSpace(because) == "" {
 		return Update{}, incomplete("say because of what the case is resolved: it is what an auditor will read")
 	}
-	for _, a := range attachments {
-		if a.Name == "" || !isSHA256(a.SHA256) {
-			return Update{}, incomplete("an attachment needs its name and its SHA-256 as 64 lower-case hexadecimal digits")
-		}
+	e, err := withAttachments(entry(by, "resolved", "resolved the case", because), attachments)
+	if err != nil {
+		return Update{}, err
 	}
 	if f.Case.State != StateNeedsAttention {
 		return Update{}, refused("only a case that needs attention is resolved: %s", standing(f.Case))
 	}
 	nothing, note := WaitNothing, withWhy("resolved by "+by, because)
-	e := entry(by, "resolved", "resolved the case", because)
-	if len(attachments) > 0 {
-		b, err := json.Marshal(map[string][]Attachment{"attachments": attachments})
-		if err != nil {
-			return Update{}, fmt.Errorf("encode the attachments: %w", err)
-		}
-		e.Data = b
-	}
 	return Update{
 		State: StateClosed, Outcome: OutcomeResolved, Waiting: &nothing, Note: &note, Timeline: []Entry{e},
 	}, nil
@@ -412,36 +371,6 @@ func withWhy(what, because string) string {
 		return what + ": " + because
 	}
 	return what
-}
-
-func isLeaver(f File, who string) bool {
-	if samePerson(f.Case.Address, who) {
-		return true
-	}
-	for _, address := range f.Person.Addresses() {
-		if samePerson(address, who) {
-			return true
-		}
-	}
-	return false
-}
-
-// isSuccessor reports whether somebody is named to take something over.
-func isSuccessor(f File, who string) bool {
-	if samePerson(f.Person.Claims.Successor, who) {
-		return true
-	}
-	for _, t := range f.Tasks {
-		if (t.State == TaskOpen || t.State == TaskDone) && samePerson(t.Successor, who) {
-			return true
-		}
-	}
-	for _, a := range f.Assets {
-		if samePerson(a.NewOwner, who) {
-			return true
-		}
-	}
-	return false
 }
 
 // samePerson compares two names or addresses. An operator's short name and the

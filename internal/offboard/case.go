@@ -143,11 +143,13 @@ const (
 
 // Approval is one person's yes.
 type Approval struct {
-	By     string
-	Role   string
-	Ticket string
-	Note   string
-	At     time.Time
+	By          string
+	Role        string // empty: any that they may give
+	Ticket      string
+	Note        string
+	At          time.Time
+	Via         Via
+	Attachments []Attachment
 }
 
 // Effect is one outward change. It is recorded as intended before the call and
@@ -203,6 +205,10 @@ type Standing struct {
 	HeldBy        string   // id of another person who holds the address, empty: none
 	SeatClaimedBy string   // live case of somebody else that claimed the seat, empty: none
 	Groups        []string // display names of the person's groups
+
+	// Who is who among those who decide, filled while a case may need approvals.
+	Manager []string   // addresses, folded, of the leaver's manager as the identity provider names them
+	Aliases [][]string // per person who approved or takes over: their addresses, folded, and how they were named
 }
 
 // Next returns the first step that is not finished; nil when there is none.

@@ -24,7 +24,7 @@ func Explain(f File, g GuardFacts) []Sentence {
 	out := []Sentence{
 		{"opened", explainOpening(f)},
 		{"policy", explainPolicy(f.Case.Policy)},
-		{"now", explainState(f, g.Now)},
+		{"now", explainState(f, g)},
 	}
 	if !f.Case.State.Live() {
 		return out
@@ -66,7 +66,13 @@ func explainPolicy(p Policy) string {
 	if p.Why != "" {
 		text += ", because " + strings.TrimSuffix(p.Why, ".")
 	}
-	text += ". It asks for " + countOf(p.Approvals, "approval")
+	text += ". It asks for " + (Needs{People: p.Approvals, Roles: p.Roles}).Sentence()
+	for _, r := range p.AlsoApprove {
+		text += ", also by " + r.Role + " when " + oneLine(r.When)
+	}
+	if p.ApprovalExpires > 0 {
+		text += ", none older than " + spell(p.ApprovalExpires)
+	}
 	if p.Plan == Mover {
 		return text + " and leaves the seat; the person is to " + strings.Join(p.Revoke.Sentences(), ", ") + "."
 	}
@@ -82,8 +88,8 @@ func explainPolicy(p Policy) string {
 }
 
 // explainState tells where the case stands and who can change that.
-func explainState(f File, now time.Time) string {
-	c := f.Case
+func explainState(f File, g GuardFacts) string {
+	c, now := f.Case, g.Now
 	command := func(verb string) string { return "offramp cases " + verb + " " + c.ID }
 	note := ""
 	if c.Note != "" {
@@ -110,8 +116,7 @@ func explainState(f File, now time.Time) string {
 	}
 	switch c.Waiting {
 	case WaitApproval:
-		return fmt.Sprintf("It waits for approval, %d of %d given%s. Anybody who may approve, but the leaver, ends the wait with: %s",
-			len(f.Approvals), c.Policy.Approvals, note, command("approve"))
+		return "It waits for approval, " + g.Approvers.Count(f, now).explain() + " Anybody who may approve, but the leaver, does so with: " + command("approve")
 	case WaitTask:
 		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done ID",
 			openTasks(f), note)

@@ -45,7 +45,8 @@ func TestAnExplanationSaysWhatIsWaitedForAndWhatComesNext(t *testing.T) {
 		{"overdue", func(f *offboard.File) { f.Case.Due = noon().Add(-time.Second) }, "next", "and is overdue"},
 		{"entitled again", func(f *offboard.File) { f.Standing.Entitled = true }, "guards", "would end the case"},
 		{"somebody else's address", func(f *offboard.File) { f.Standing.HeldBy = "p9" }, "guards", "would not let the member be removed"},
-		{"nothing in the way", func(*offboard.File) {}, "guards", "would let the member be removed"},
+		{"an approval is missing", func(*offboard.File) {}, "guards", "0 of 1 approvals"},
+		{"nothing in the way", func(f *offboard.File) { f.Approvals = []offboard.Approval{{By: "kim@example.com"}} }, "guards", "would let the member be removed"},
 		{"how it ended", func(f *offboard.File) {
 			f.Case.State, f.Case.Outcome, f.Case.Closed = offboard.StateClosed, offboard.OutcomeRemoved, noon()
 		}, "now", "ended on 2026-03-02 12:00 UTC as removed"},

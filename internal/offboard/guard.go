@@ -8,9 +8,10 @@ type GuardFacts struct {
 	File      File
 	Step      StepName
 	Observe   bool
-	Paused    string // who paused outward changes and why; empty: not paused
-	Protected string // why the person is protected; empty: not
-	Outside   string // why the address is out of the connection's reach; empty: it is not
+	Paused    string    // who paused outward changes and why; empty: not paused
+	Protected string    // why the person is protected; empty: not
+	Outside   string    // why the address is out of the connection's reach; empty: it is not
+	Approvers Approvers // who may approve
 	Now       time.Time
 }
 
@@ -39,6 +40,10 @@ func Guard(f GuardFacts) Permission {
 	}
 	wait := func(w Waiting, until time.Time, because string) Permission {
 		return Permission{State: StateWaiting, Waiting: w, Until: until, Because: because}
+	}
+	unapproved := ""
+	if f.Step == StepRemove || f.Step == StepRevoke {
+		unapproved = f.Approvers.Unapproved(f.File, f.Step, f.Now)
 	}
 	switch {
 	case f.File.Person.Placeholder():
@@ -69,6 +74,8 @@ func Guard(f GuardFacts) Permission {
 		return wait(WaitPaused, f.Now.Add(10*time.Second), f.Paused)
 	case s.SeatClaimedBy != "":
 		return wait(WaitSeat, f.Now.Add(time.Minute), "another live case works on this seat: "+s.SeatClaimedBy)
+	case unapproved != "":
+		return wait(WaitApproval, f.Now.Add(time.Hour), unapproved)
 	case !incident && f.Now.Before(c.NotBefore):
 		return wait(WaitNotBefore, c.NotBefore, "not before "+c.NotBefore.UTC().Format(time.RFC3339))
 	}

@@ -102,14 +102,14 @@ type Delivery struct {
 // changed since it was written: what is done need not be asked for, nobody but
 // approvers is told anything before the case begins, and the leaver nothing
 // before they are removed.
-func Deliver(f File, m Message, now time.Time) Delivery {
+func Deliver(f File, m Message, who Approvers, now time.Time) Delivery {
 	task := f.Task(m.TaskKey)
 	switch {
 	case isLeaver(f, m.To) && f.Case.Removed.IsZero():
 		return Delivery{Drop: "the leaver is told nothing before the removal"}
 	case m.Approve && !f.Case.State.Live():
 		return Delivery{Drop: "the case has ended"}
-	case m.Approve && len(f.Approvals) >= max(f.Case.Policy.Approvals, 1):
+	case m.Approve && who.Count(f, now).Enough():
 		return Delivery{Drop: "the case is approved"}
 	case m.TaskKey != "" && (task == nil || task.State != TaskOpen):
 		return Delivery{Drop: "the task is not open any more"}

@@ -116,13 +116,7 @@ func environment() (*cel.Env, error) {
 		cel.Variable("organizations", cel.ListType(cel.StringType)),
 	}
 	for name, of := range attributes() {
-		kind := cel.StringType
-		switch of(Person{}).(type) {
-		case bool:
-			kind = cel.BoolType
-		case []string:
-			kind = cel.ListType(cel.StringType)
-		}
+		kind := celType(of(Person{}))
 		options = append(options, cel.Variable("person."+name, kind), cel.Variable("was."+name, kind))
 	}
 	env, err := cel.NewEnv(options...)
@@ -130,6 +124,17 @@ func environment() (*cel.Env, error) {
 		return nil, fmt.Errorf("build the policy environment: %w", err)
 	}
 	return env, nil
+}
+
+// celType is how CEL calls the type of an attribute.
+func celType(v any) *cel.Type {
+	switch v.(type) {
+	case bool:
+		return cel.BoolType
+	case []string:
+		return cel.ListType(cel.StringType)
+	}
+	return cel.StringType
 }
 
 func (f PolicyFacts) variables() map[string]any {
@@ -162,12 +167,13 @@ func NewPolicies(list []Conditional, builtIn Policy) (*Policies, []PolicyProblem
 		}
 		rule := compiled{Conditional: c}
 		sound := len(problems)
-		if rule.when, err = compile(env, c.When); err != nil {
+		if rule.when, err = compile(env, c.When, policyNames()); err != nil {
 			problems = append(problems, PolicyProblem{Index: i, Key: "when", Err: fmt.Errorf("policy %q: %w", c.Policy.Name, err)})
 		}
-		if rule.trigger, err = compile(env, c.Trigger); err != nil {
+		if rule.trigger, err = compile(env, c.Trigger, policyNames()); err != nil {
 			problems = append(problems, PolicyProblem{Index: i, Key: "trigger", Err: fmt.Errorf("policy %q: %w", c.Policy.Name, err)})
 		}
+		problems = append(problems, checkRules(i, c.Policy)...)
 		if len(problems) == sound {
 			ps.rules = append(ps.rules, rule)
 		}
@@ -175,16 +181,21 @@ func NewPolicies(list []Conditional, builtIn Policy) (*Policies, []PolicyProblem
 	return ps, problems
 }
 
-// compile makes a program of a condition, nil of an empty one.
-func compile(env *cel.Env, condition string) (cel.Program, error) {
+// policyNames says what the conditions of policies may name.
+func policyNames() string {
+	return "known are organizations, event.{reason,trigger,ticket,at}, and of person and was: " + strings.Join(known(), ", ")
+}
+
+// compile makes a program of a condition, nil of an empty one. names says what
+// it may name.
+func compile(env *cel.Env, condition, names string) (cel.Program, error) {
 	if strings.TrimSpace(condition) == "" {
 		return nil, nil
 	}
 	ast, issues := env.Compile(condition)
 	if err := issues.Err(); err != nil {
 		if strings.Contains(err.Error(), "undeclared reference") {
-			return nil, fmt.Errorf("%w\nknown are organizations, event.{reason,trigger,ticket,at}, and of person and was: %s",
-				err, strings.Join(known(), ", "))
+			return nil, fmt.Errorf("%w\n%s", err, names)
 		}
 		return nil, err
 	}

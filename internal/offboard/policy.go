@@ -11,7 +11,7 @@ type Policy struct {
 	NotBefore time.Duration `json:"not_before"`                      // after acceptance, or after the leave date
 	AtLeave   bool          `json:"not_before_leave_date,omitempty"` // nothing before the leave date, where one is claimed
 	Due       time.Duration `json:"due"`                             // zero: by the reason
-	Approvals int           `json:"approvals"`
+	Approvals int           `json:"approvals"`                       // different people
 	Contain   Contain       `json:"contain"`
 	Successor string        `json:"successor"` // fallback address
 	Handover  time.Duration `json:"handover"`  // deadline after acceptance, zero: 72 h
@@ -20,6 +20,10 @@ type Policy struct {
 	Trust     bool          `json:"trust_receipt"`       // a hook's "done" opens remove without read-back
 	FollowUp  []FollowUp    `json:"follow_up,omitempty"` // what people do elsewhere after the removal
 	Revoke    Revoke        `json:"revoke,omitzero"`     // of plan mover: what is taken away
+
+	Roles           []string       `json:"roles,omitempty"`            // of the approvals, each by a different person; none: any
+	AlsoApprove     []ApprovalRule `json:"also_approve,omitempty"`     // roles that the inventory may make necessary
+	ApprovalExpires time.Duration  `json:"approval_expires,omitempty"` // how long an approval counts; 0: without end
 
 	// Of the choice, for a case's record.
 	Why       string `json:"why,omitempty"`        // this policy was taken, as a sentence without its subject

@@ -12,7 +12,7 @@ import (
 type Audience struct {
 	Mail      bool                   // addresses can be written to
 	Channels  func(a About) []string // names of the channels that take a subject matter; nil: there are none
-	Approvers []string               // addresses that may approve the case
+	Approvers Approvers              // who may approve
 	Security  []string               // addresses of those who handle incidents
 	Manager   string                 // address of the leaver's manager; empty: not known
 	Observe   bool                   // nothing is sent
@@ -54,36 +54,6 @@ func (a Audience) To(m Message, channels bool, addresses ...string) []Message {
 		}
 	}
 	return out
-}
-
-// AskApproval asks everybody who may approve the case, once each. The link
-// approves where one yes is enough; where two are needed it leads to a login.
-func AskApproval(f File, a Audience) []Message {
-	if len(f.Approvals) >= f.Case.Policy.Approvals {
-		return nil
-	}
-	key, what := "approve", " is removed from Amplitude"
-	text := fmt.Sprintf("%s (%s) leaves, and their seat in Amplitude is to be removed. Reason: %s.", f.Person.Name(), f.Case.Address, words(string(f.Case.Reason)))
-	if f.Case.Plan == Mover {
-		key, what = "approve reduction", " has less access to Amplitude" // a key of its own: a removal may follow in the same case
-		text = fmt.Sprintf("%s (%s) keeps the seat in Amplitude, and is to %s. Reason: %s.", f.Person.Name(), f.Case.Address,
-			strings.Join(f.Case.Policy.Revoke.Sentences(), ", "), words(string(f.Case.Reason)))
-	}
-	if f.Case.Ticket != "" {
-		text += " Ticket: " + f.Case.Ticket + "."
-	}
-	if f.Case.Policy.Approvals > 1 {
-		text += fmt.Sprintf(" %d different people have to approve.", f.Case.Policy.Approvals)
-	}
-	text += "\n\n" + owns(f) + "\n\nApprove with: offramp cases approve " + f.Case.ID
-	m := Message{
-		Key: key, About: AboutApprovals, Approve: true, After: f.Case.Opened.Add(taken),
-		Subject: "Approve that " + f.Person.Name() + what, Text: text,
-	}
-	if !f.Case.NotBefore.After(f.Case.Opened.Add(taken)) {
-		m.After = time.Time{} // the case has settled by itself
-	}
-	return a.To(m, true, slices.DeleteFunc(slices.Clone(a.Approvers), func(to string) bool { return isLeaver(f, to) })...)
 }
 
 // taken is how long approvers are not asked about a case that waits for its

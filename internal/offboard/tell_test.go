@@ -116,7 +116,7 @@ func TestWhetherADueMessageIsStillSent(t *testing.T) {
 			t.Parallel()
 			f := departing()
 			row.change(&f)
-			if got := offboard.Deliver(f, row.m, noon()); got != row.want {
+			if got := offboard.Deliver(f, row.m, offboard.Approvers{}, noon()); got != row.want {
 				t.Errorf("%+v, want %+v", got, row.want)
 			}
 		})
@@ -130,9 +130,9 @@ func TestApproversAreAskedInWordsTheyCanJudge(t *testing.T) {
 	for range 12 {
 		f.Assets = append(f.Assets, offboard.Asset{Kind: "lookup_table", Name: "skus\r\nBcc: x", State: offboard.AssetOwned})
 	}
-	to := offboard.Audience{Mail: true, Approvers: []string{"lee@example.com", "jo@example.com", "LEE@example.com", ""}}
-	got := offboard.AskApproval(f, to)
-	if recipients(got) != "lee@example.com Approve that Jo Doe is removed from Amplitude" || !got[0].Approve {
+	to := offboard.Audience{Mail: true, Approvers: listed("lee@example.com", "jo@example.com", "LEE@example.com", "sam", "")}
+	got := offboard.AskApproval(f, to, noon())
+	if recipients(got) != "lee@example.com Approve that Jo Doe is removed from Amplitude; sam Approve that Jo Doe is removed from Amplitude" || !got[0].Approve {
 		t.Fatalf("asked %q", recipients(got))
 	}
 	for _, want := range []string{"HR-7", "termination", "- lookup table skus", "- and more", "offramp cases approve c1"} {
@@ -144,7 +144,7 @@ func TestApproversAreAskedInWordsTheyCanJudge(t *testing.T) {
 		t.Error("the text has a control character")
 	}
 	f.Approvals = []offboard.Approval{{By: "sam"}}
-	if got := offboard.AskApproval(f, to); got != nil {
+	if got := offboard.AskApproval(f, to, noon()); got != nil {
 		t.Errorf("asked again: %q", recipients(got))
 	}
 }
@@ -186,4 +186,12 @@ func TestOnlyFollowUpsAreRecordedAfterTheEnd(t *testing.T) {
 			t.Errorf("%s: %v", story, got)
 		}
 	}
+}
+
+// listed are approvers without a role.
+func listed(addresses ...string) (a offboard.Approvers) {
+	for _, to := range addresses {
+		a.Listed = append(a.Listed, offboard.Approver{Address: to})
+	}
+	return a
 }

@@ -32,6 +32,7 @@ type Opening struct {
 	NotBefore time.Time
 	Due       time.Time
 	Approvals []Approval
+	Claim     string // of an approval, what is made of it; empty: none is claimed
 	Steps     []Step
 	Address   string // of the seat; empty: the person's
 }
@@ -45,6 +46,9 @@ type Verdict struct {
 	Poke  bool     // a live case should be looked at again
 	Wake  bool     // with Poke: also one that needs attention goes on by itself
 	Trace string   // what happened, for the live case's timeline
+
+	Claim     string     // of an approval, which came while the case is live; what is made of it
+	Approvals []Approval // with Claim: what counts of it
 
 	Decision *Decision       // replaces the person's standing removal decision
 	Lapsed   bool            // without Decision: the standing removal decision ends
@@ -77,6 +81,10 @@ func (c PriorCase) scheduled(d *Decision, now time.Time) bool {
 // change from the zero Person. now is when the change was accepted.
 func Decide(was, is Person, prior PriorCase, r Rules, now time.Time) Verdict {
 	v := Verdict{Failed: unreadable(was, is, r)}
+	if prior.Live && !prior.Began && was.Claims.ApprovedBy != is.Claims.ApprovedBy {
+		v.Approvals, v.Claim = claimed(is, r, prior.Policy, now)
+		v.Poke = len(v.Approvals) > 0
+	}
 	scheduled := prior.scheduled(is.Removal, now)
 	lapsed := lapsed(is, r, now)
 	if lapsed != "" {
@@ -276,12 +284,7 @@ func newOpening(d departure, r Rules, now time.Time) Opening {
 		}
 	}
 	o.Due = pol.dueAfter(reason, from, r.Location)
-	if who := p.Claims.ApprovedBy; who != "" && r.TrustApprovals && pol.Approvals == 1 &&
-		Fold(who) != Fold(p.UserName) && Fold(who) != Fold(p.Address) {
-		o.Approvals = append(o.Approvals, Approval{
-			By: who, Role: "claimed by the identity provider", Ticket: p.Claims.Ticket, At: now,
-		})
-	}
+	o.Approvals, o.Claim = claimed(p, r, pol, now)
 	switch {
 	case p.Placeholder(): // closes at its first attempt; there is nothing to settle
 		o.State, o.Waiting, o.NotBefore = StateRunning, WaitNothing, now

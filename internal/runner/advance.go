@@ -125,6 +125,11 @@ func (a *attempt) run(ctx context.Context) error {
 				return err
 			}
 		}
+		if out.wait == offboard.WaitApproval && s.Name != offboard.StepApprove {
+			if out, err = a.askAgain(s, out); err != nil {
+				return err
+			}
+		}
 		a.metrics.step(s.Name, out, a.now().Sub(started))
 		switch {
 		case out.cancel != "":

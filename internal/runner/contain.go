@@ -26,7 +26,7 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 	if err != nil {
 		return outcome{}, err
 	}
-	will := len(a.file.Approvals) < p.Approvals || unlisted == offboard.UnlistedTask
+	will := !a.opts.Approvers.Count(a.file, a.now()).Enough() || unlisted == offboard.UnlistedTask
 	switch {
 	case p.Contain == offboard.ContainNever:
 		return outcome{skip: true, result: contained{Level: "none", Why: "the policy says never"}}, nil

@@ -55,7 +55,7 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
 	guard := func(f offboard.File) offboard.Permission {
-		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Now: a.now()}
+		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Approvers: a.opts.Approvers, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}

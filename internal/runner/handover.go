@@ -70,7 +70,20 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 	if err := a.answered(ctx, successor); err != nil {
 		return outcome{}, err
 	}
+	alone := a.lone(successor.Person)
+	if alone {
+		was.Successor = "" // at the deadline nobody takes over
+		if out, over := a.overdue(deadline, &was); over {
+			return out, nil
+		}
+	}
 	was.Successor, was.Source = successor.Person.Address, successor.Source
+	if alone {
+		return outcome{
+			wait: offboard.WaitApproval, until: later(deadline, a.now()), result: was,
+			note: was.Successor + " takes over and is the only one who approved: somebody else has to approve as well, with: offramp cases approve " + a.file.Case.ID,
+		}, nil
+	}
 	if was.Login, err = a.loginOf(ctx, successor.Person.Address); err != nil {
 		return outcome{}, err
 	}

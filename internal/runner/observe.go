@@ -27,8 +27,13 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			return list
 		})
 	case offboard.StepApprove:
-		return would(func(_ context.Context, a *attempt) []string {
-			return []string{fmt.Sprintf("wait for %d approvals", a.file.Case.Policy.Approvals)}
+		return would(func(ctx context.Context, a *attempt) []string {
+			unlisted, _, _ := a.unlisted(ctx) // what is not known is asked about
+			needs := offboard.Ask(a.file, offboard.Inventoried{Assets: a.file.Assets, Unlisted: unlisted != offboard.UnlistedNote})
+			if needs.People == 0 {
+				return nil
+			}
+			return []string{"wait for " + needs.Sentence()}
 		})
 	case offboard.StepHandover:
 		return would(func(ctx context.Context, a *attempt) (list []string) {

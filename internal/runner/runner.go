@@ -83,8 +83,10 @@ type Options struct {
 	Now           func() time.Time                     // nil: time.Now
 	Log           *zap.Logger                          // nil: silent
 	Metrics       prometheus.Registerer
-	Audience      *offboard.Audience // who can be told; nil: nobody
-	Callbacks     bool               // hooks may answer later: CallbackSecret gives them what identifies the answer
+	Audience      *offboard.Audience           // who can be told; nil: nobody
+	Approvers     offboard.Approvers           // who may approve, as it is now
+	RuleFailed    func(offboard.PolicyFailure) // told of each approval rule that could not be told; nil: nobody
+	Callbacks     bool                         // hooks may answer later: CallbackSecret gives them what identifies the answer
 }
 
 // Manual describes work for a person: its receipts always need one.

@@ -72,7 +72,7 @@ func TestNothingIsTakenBeforeHandoverIsDone(t *testing.T) {
 	}
 	w.clock.move(time.Hour)
 	w.act(f.Case.ID, func(offboard.File) (offboard.Update, error) {
-		return offboard.Update{Approvals: []offboard.Approval{{By: "kim@example.com", Role: "manager"}}}, nil
+		return offboard.Update{Approvals: []offboard.Approval{{By: "lee@example.com", Role: "manager"}}}, nil
 	})
 	f = w.until(offboard.StateWaiting, offboard.WaitTask)
 	if !w.seated() {

@@ -10,7 +10,8 @@ import (
 	"offramp/internal/offboard"
 )
 
-// successor picks who takes over, and checks that they have a joined seat.
+// successor picks who takes over, and checks that they have a joined seat. The
+// only one who approved is picked last: then somebody else has to approve too.
 func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string, error) {
 	claims := a.file.Person.Claims
 	refs := []struct{ source, ref string }{
@@ -41,19 +42,29 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 		candidates = append(candidates, offboard.Candidate{Person: p, Source: r.source})
 	}
 	var refusals []string
+	var last *offboard.Candidate // who would do if somebody else approved as well
 	for len(candidates) > 0 {
 		picked, no := offboard.Successor(a.file.Person, candidates, a.opts.Access, func(id string) bool { return leaving[id] }, a.now())
 		if picked == nil {
-			return nil, append(refusals, no...), nil
+			return last, append(refusals, no...), nil
 		}
 		because, err := a.cannotReceive(ctx, picked.Person.Address)
 		if err != nil {
 			return nil, nil, err
 		}
-		if because == "" {
-			return picked, append(refusals, no...), nil
+		refusals = append(refusals, no...)
+		switch {
+		case because == "" && !a.lone(picked.Person):
+			return picked, refusals, nil
+		case because == "":
+			if last == nil {
+				one := *picked
+				last = &one
+			}
+			refusals = append(refusals, picked.Source+": is the only one who approved")
+		default:
+			refusals = append(refusals, picked.Source+": "+because)
 		}
-		refusals = append(refusals, picked.Source+": "+because)
 		for i := range candidates {
 			if candidates[i].Person.ID == picked.Person.ID {
 				candidates = append(candidates[:i:i], candidates[i+1:]...)
@@ -61,7 +72,7 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 			}
 		}
 	}
-	return nil, refusals, nil
+	return last, refusals, nil
 }
 
 // loginFresh is how old a reading of the audit log may be that refuses somebody.

@@ -17,7 +17,7 @@ func (r *Runner) audience() offboard.Audience {
 		return offboard.Audience{}
 	}
 	a := *r.opts.Audience
-	a.Observe = r.opts.Observe
+	a.Observe, a.Approvers = r.opts.Observe, r.opts.Approvers
 	return a
 }
 
@@ -38,7 +38,7 @@ func (a *attempt) tell(f offboard.File, s offboard.Step, u offboard.Update) []of
 // askEarly asks for approvals while the case waits for its time: approvers are
 // the only ones who are told before it.
 func (a *attempt) askEarly(ctx context.Context) error {
-	ask := offboard.AskApproval(a.file, a.audience())
+	ask := offboard.AskApproval(a.file, a.audience(), a.now())
 	if len(ask) == 0 || ask[0].After.IsZero() || a.opts.Observe {
 		return nil // nobody to ask, or the case only settles
 	}

@@ -17,7 +17,7 @@ import (
 // subject matter.
 func everybody() *offboard.Audience {
 	return &offboard.Audience{
-		Mail: true, Approvers: []string{"lee@example.com", leaver}, Security: []string{"sam@example.com"},
+		Mail: true, Security: []string{"sam@example.com"},
 		Channels: func(a offboard.About) []string { return []string{string(a)} },
 	}
 }
@@ -50,7 +50,7 @@ func (w *world) expect(caseID string, want ...string) {
 func TestEverybodyWhoHasToKnowIsToldOnceAndFollowUpsOutliveTheCase(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
-		s.opts = func(o *runner.Options) { o.Audience = everybody() }
+		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
 		w := newWorld(t, s)
 		w.policy.Approvals, w.policy.Unlisted = 1, offboard.UnlistedTask
 		w.policy.FollowUp = []offboard.FollowUp{{Title: "Update the roster", Assignee: "kim@example.com"}, {Title: "Tell the vendor"}}
@@ -125,7 +125,7 @@ func TestEverybodyWhoHasToKnowIsToldOnceAndFollowUpsOutliveTheCase(t *testing.T)
 func TestSecurityIsToldOfAnIncidentBeforeItIsProvenAndThoughItCannotBe(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
-		s.opts = func(o *runner.Options) { o.Audience = everybody() }
+		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
 		w := newWorld(t, s)
 		w.person("leaver", leaver)
 		w.fault(amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Match: amplitudefake.Match{Method: "GET", PathPrefix: "/scim/"}})
@@ -147,7 +147,7 @@ func TestSecurityIsToldOfAnIncidentBeforeItIsProvenAndThoughItCannotBe(t *testin
 func TestApproversAreAskedBeforeACaseMayBeginAndNobodyElse(t *testing.T) {
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
-		s.opts = func(o *runner.Options) { o.Audience = everybody() }
+		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
 		w := newWorld(t, s)
 		mail := notifytest.New(t)
 		sender, err := notify.New(notify.Options{Store: w.store, Mail: mail.URL("offramp", "secret"), Now: w.clock.now})
@@ -225,4 +225,12 @@ func TestObserveModeSaysWhoWouldBeTold(t *testing.T) {
 	for _, m := range w.told(f.Case.ID) {
 		t.Errorf("recorded %s", m)
 	}
+}
+
+// listed are approvers without a role.
+func listed(addresses ...string) (a offboard.Approvers) {
+	for _, to := range addresses {
+		a.Listed = append(a.Listed, offboard.Approver{Address: to})
+	}
+	return a
 }

@@ -235,6 +235,9 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 		if err := t.DropTasks(ctx, db.DropTasksParams{Now: t.now.UnixMilli(), CaseID: row.ID}); err != nil {
 			return fmt.Errorf("drop tasks: %w", err)
 		}
+		if err := t.EndCaseLinks(ctx, db.EndCaseLinksParams{Now: t.now.UnixMilli(), CaseID: row.ID}); err != nil {
+			return fmt.Errorf("end links: %w", err)
+		}
 		if err := t.WakeRotationsOf(ctx, db.WakeRotationsOfParams{Now: t.now.UnixMilli(), CaseID: row.ID}); err != nil {
 			return fmt.Errorf("wake rotations: %w", err)
 		}
@@ -300,7 +303,7 @@ func (t *tx) children(ctx context.Context, caseID string, u offboard.Update) err
 			return err
 		}
 	}
-	return nil
+	return t.endLinks(ctx, caseID, u)
 }
 
 // evidence writes the bundle of a case that has just ended, whatever the

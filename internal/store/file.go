@@ -48,10 +48,12 @@ func (s *Store) file(ctx context.Context, q *db.Queries, row db.Case) (f offboar
 	if err != nil {
 		return f, fmt.Errorf("read approvals: %w", err)
 	}
-	for _, a := range approvals {
-		f.Approvals = append(f.Approvals, offboard.Approval{
-			By: a.ByWhom, Role: a.Role, Ticket: a.Ticket, Note: a.Note, At: moment(a.At),
-		})
+	for _, r := range approvals {
+		a, err := approvalOf(r)
+		if err != nil {
+			return f, err
+		}
+		f.Approvals = append(f.Approvals, a)
 	}
 	effects, err := q.EffectsOf(ctx, row.ID)
 	if err != nil {
@@ -70,6 +72,9 @@ func (s *Store) file(ctx context.Context, q *db.Queries, row db.Case) (f offboar
 			return f, err
 		}
 		f.Rotations = append(f.Rotations, rotation)
+	}
+	if err := deciders(ctx, q, &f); err != nil {
+		return f, err
 	}
 	return f, s.standing(ctx, q, &f)
 }

@@ -76,7 +76,7 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 		_, err := t.open(ctx, p, *v.Open, batch)
 		return err
 	}
-	if v.Join == nil && v.Move == nil && !v.Poke && !v.Again && v.Trace == "" {
+	if v.Join == nil && v.Move == nil && !v.Poke && !v.Again && v.Trace == "" && v.Claim == "" {
 		return nil
 	}
 	row, err := t.LiveCaseOf(ctx, p.ID)
@@ -94,6 +94,9 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 		if err := t.write(ctx, row.ID, offboard.Entry{Actor: "identity provider", Kind: "event", Text: v.Trace}); err != nil {
 			return err
 		}
+	}
+	if err := t.claim(ctx, row.ID, v.Claim, v.Approvals); err != nil {
+		return err
 	}
 	if v.Join != nil {
 		if err := t.join(ctx, &row, *v.Join); err != nil {
@@ -154,11 +157,6 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if err := t.insertSteps(ctx, row.ID, o.Steps); err != nil {
 		return "", err
 	}
-	for _, a := range o.Approvals {
-		if err := t.saveApproval(ctx, row.ID, a); err != nil {
-			return "", err
-		}
-	}
 	if o.Policy.Failed != "" {
 		t.fell = append(t.fell, offboard.PolicyFailure{Policy: o.Policy.Failed, Person: p.ID, Case: row.ID})
 	}
@@ -169,7 +167,24 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if o.Note != "" {
 		text += "; " + o.Note
 	}
-	return row.ID, t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text})
+	if err := t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text}); err != nil {
+		return "", err
+	}
+	return row.ID, t.claim(ctx, row.ID, o.Claim, o.Approvals)
+}
+
+// claim records what the identity provider says about an approval, and what
+// counts of it.
+func (t *tx) claim(ctx context.Context, caseID, text string, approvals []offboard.Approval) error {
+	for _, a := range approvals {
+		if err := t.saveApproval(ctx, caseID, a); err != nil {
+			return err
+		}
+	}
+	if text == "" {
+		return nil
+	}
+	return t.write(ctx, caseID, offboard.Entry{Actor: "identity provider", Kind: "claim", Text: text})
 }
 
 // join rewrites the steps of a live case that have not begun, under a new epoch.

@@ -304,7 +304,11 @@ func (s *Store) Person(ctx context.Context, connection, id string) (offboard.Per
 // connection. Of several with one address, an active one wins. Groups are not
 // filled, InAccess is.
 func (s *Store) FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error) {
-	q, key := s.queries(), offboard.Fold(ref)
+	return findPerson(ctx, s.queries(), connection, ref)
+}
+
+func findPerson(ctx context.Context, q *db.Queries, connection, ref string) (offboard.Person, error) {
+	key := offboard.Fold(ref)
 	if key == "" {
 		return offboard.Person{}, ErrNotFound
 	}

@@ -102,14 +102,32 @@ func (t *tx) saveApproval(ctx context.Context, caseID string, a offboard.Approva
 	if a.At.IsZero() {
 		a.At = t.now
 	}
+	files := ""
+	if len(a.Attachments) > 0 {
+		b, err := json.Marshal(a.Attachments)
+		if err != nil {
+			return fmt.Errorf("encode the attachments: %w", err)
+		}
+		files = string(b)
+	}
 	err := t.InsertApproval(ctx, db.InsertApprovalParams{
 		CaseID: caseID, ByKey: offboard.Fold(a.By), ByWhom: a.By, Role: a.Role, Ticket: a.Ticket, Note: a.Note,
-		At: millis(a.At),
+		At: millis(a.At), Via: string(a.Via), Attachments: files,
 	})
 	if err != nil {
 		return fmt.Errorf("save approval: %w", err)
 	}
 	return nil
+}
+
+func approvalOf(r db.Approval) (offboard.Approval, error) {
+	a := offboard.Approval{By: r.ByWhom, Role: r.Role, Ticket: r.Ticket, Note: r.Note, At: moment(r.At), Via: offboard.Via(r.Via)}
+	if r.Attachments != "" {
+		if err := json.Unmarshal([]byte(r.Attachments), &a.Attachments); err != nil {
+			return a, fmt.Errorf("read the attachments of an approval of case %s: %w", r.CaseID, err)
+		}
+	}
+	return a, nil
 }
 
 func (t *tx) saveAsset(ctx context.Context, caseID string, a offboard.Asset) error {

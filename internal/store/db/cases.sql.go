@@ -10,7 +10,7 @@ import (
 )
 
 const approvalsOf = `-- name: ApprovalsOf :many
-select case_id, by_key, by_whom, role, ticket, note, at from approval where case_id = $1 order by at, by_key
+select case_id, by_key, by_whom, role, ticket, note, at, via, attachments from approval where case_id = $1 order by at, by_key
 `
 
 func (q *Queries) ApprovalsOf(ctx context.Context, caseID string) ([]Approval, error) {
@@ -30,6 +30,8 @@ func (q *Queries) ApprovalsOf(ctx context.Context, caseID string) ([]Approval, e
 			&i.Ticket,
 			&i.Note,
 			&i.At,
+			&i.Via,
+			&i.Attachments,
 		); err != nil {
 			return nil, err
 		}
@@ -468,19 +470,23 @@ func (q *Queries) FreeLeases(ctx context.Context, now int64) error {
 }
 
 const insertApproval = `-- name: InsertApproval :exec
-insert into approval (case_id, by_key, by_whom, role, ticket, note, at)
-values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (case_id, by_key) do nothing
+insert into approval (case_id, by_key, by_whom, role, ticket, note, at, via, attachments)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (case_id, by_key) do update set
+    role = excluded.role, ticket = excluded.ticket, note = excluded.note, at = excluded.at, via = excluded.via,
+    attachments = excluded.attachments
 `
 
 type InsertApprovalParams struct {
-	CaseID string
-	ByKey  string
-	ByWhom string
-	Role   string
-	Ticket string
-	Note   string
-	At     int64
+	CaseID      string
+	ByKey       string
+	ByWhom      string
+	Role        string
+	Ticket      string
+	Note        string
+	At          int64
+	Via         string
+	Attachments string
 }
 
 func (q *Queries) InsertApproval(ctx context.Context, arg InsertApprovalParams) error {
@@ -492,6 +498,8 @@ func (q *Queries) InsertApproval(ctx context.Context, arg InsertApprovalParams) 
 		arg.Ticket,
 		arg.Note,
 		arg.At,
+		arg.Via,
+		arg.Attachments,
 	)
 	return err
 }

@@ -18,13 +18,15 @@ type ActivityMark struct {
 }
 
 type Approval struct {
-	CaseID string
-	ByKey  string
-	ByWhom string
-	Role   string
-	Ticket string
-	Note   string
-	At     int64
+	CaseID      string
+	ByKey       string
+	ByWhom      string
+	Role        string
+	Ticket      string
+	Note        string
+	At          int64
+	Via         string
+	Attachments string
 }
 
 type Asset struct {
@@ -140,6 +142,19 @@ type Finding struct {
 	AckUntil     int64
 	ResolvedAt   int64
 	Rounds       int64
+}
+
+type Link struct {
+	Hash      string
+	CaseID    string
+	TaskID    string
+	Person    string
+	CreatedAt int64
+	ExpiresAt int64
+	UsedAt    int64
+	EndedAt   int64
+	Notes     int64
+	NotedAt   int64
 }
 
 type Member struct {

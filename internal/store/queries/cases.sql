@@ -136,9 +136,11 @@ order by id desc limit @most;
 select kind, count(*) as number from task where state = 'open' and due_at < @now group by kind;
 
 -- name: InsertApproval :exec
-insert into approval (case_id, by_key, by_whom, role, ticket, note, at)
-values (@case_id, @by_key, @by_whom, @role, @ticket, @note, @at)
-on conflict (case_id, by_key) do nothing;
+insert into approval (case_id, by_key, by_whom, role, ticket, note, at, via, attachments)
+values (@case_id, @by_key, @by_whom, @role, @ticket, @note, @at, @via, @attachments)
+on conflict (case_id, by_key) do update set
+    role = excluded.role, ticket = excluded.ticket, note = excluded.note, at = excluded.at, via = excluded.via,
+    attachments = excluded.attachments;
 
 -- name: ApprovalsOf :many
 select * from approval where case_id = @case_id order by at, by_key;
