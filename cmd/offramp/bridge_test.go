@@ -100,7 +100,7 @@ policies:
   - {name: quick, when: 'person.department == "quick"', approvals: 0, unlisted: note}
   - {name: careful, approvals: 1, unlisted: task}
 handover: {confirm: 0s}
-brake: {settle: 0s}
+brake: {count: 0, percent: 0, settle: 0s}
 verify: {after: [1s, 2s], gather: 1s}
 operators:
   - {name: lead@example.com, token: {file: op}, roles: [admin]}

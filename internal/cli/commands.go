@@ -16,6 +16,7 @@ func commands() []func(Env) *cobra.Command {
 		driftCommand,
 		reviewCommand,
 		tokenCommand,
+		brakeCommand,
 		pauseCommand,
 		resumeCommand,
 		statusCommand,

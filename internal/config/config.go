@@ -242,10 +242,14 @@ type Verify struct {
 	Gather time.Duration   `yaml:"gather"` // how long the first look waits, so that removals share it; incidents do not; default 20s
 }
 
-// Brake gives people time to notice a mistake before anything is changed.
-// Incidents do not wait.
+// Brake gives people time to notice a mistake before anything is changed, and
+// holds the cases of a window in which too many opened. With Count and Percent
+// both 0 there is none, not even for incidents.
 type Brake struct {
-	Settle time.Duration `yaml:"settle"` // how long a case waits before its first outward change; default 2m; 0: not at all
+	Count   int           `yaml:"count"`   // more cases than this in Window engage it; default 25; 0: no limit by number
+	Percent int           `yaml:"percent"` // more than this share of an organization's members, from 5 cases on; default 10; 0: no limit by share
+	Window  time.Duration `yaml:"window"`  // default 10m
+	Settle  time.Duration `yaml:"settle"`  // how long a case waits before its first outward change; default 2m; 0: not at all
 }
 
 // Protect names who is never removed without a person saying so.
@@ -312,7 +316,7 @@ func Default() *Config {
 		Access:      Access{Grace: 5 * time.Minute},
 		Handover:    Handover{Deadline: 72 * time.Hour, Confirm: 15 * time.Minute},
 		Verify:      Verify{After: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second},
-		Brake:       Brake{Settle: 2 * time.Minute},
+		Brake:       Brake{Count: 25, Percent: 10, Window: 10 * time.Minute, Settle: 2 * time.Minute},
 		Drift:       Drift{Interval: 6 * time.Hour, PendingAfter: 14 * 24 * time.Hour},
 		Review:      Review{Every: 90 * 24 * time.Hour, Due: 14 * 24 * time.Hour, Inactive: 90 * 24 * time.Hour},
 		Log:         Log{Level: "info", Format: JSON},

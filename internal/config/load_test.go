@@ -84,8 +84,8 @@ func TestTheSmallestFileGetsTheDefaults(t *testing.T) {
 	if want := []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}; !slices.Equal(c.Verify.After, want) {
 		t.Errorf("verify after %v, want %v", c.Verify.After, want)
 	}
-	if c.Brake != (config.Brake{Settle: 2 * time.Minute}) {
-		t.Errorf("brake %+v, want cases to settle", c.Brake)
+	if c.Brake != (config.Brake{Count: 25, Percent: 10, Window: 10 * time.Minute, Settle: 2 * time.Minute}) {
+		t.Errorf("brake %+v, want it on, and cases to settle", c.Brake)
 	}
 }
 

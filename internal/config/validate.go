@@ -391,6 +391,9 @@ func (v *validator) rules() {
 	v.require(r.Downgrade == "" || slices.ContainsFunc(v.c.Policies, func(p Policy) bool { return p.Name == r.Downgrade && p.Plan == PlanMover }),
 		"name a policy of plan mover", "review.downgrade")
 	b := v.c.Brake
+	v.require(b.Count >= 0 && b.Count <= 1_000_000, "write a number of cases; 0: no limit by number", "brake.count")
+	v.require(b.Percent >= 0 && b.Percent <= 100, "write a number from 0 to 100; 0: no limit by share", "brake.percent")
+	v.require(b.Window >= time.Minute && b.Window <= 24*time.Hour, "write a duration from 1m to 24h", "brake.window")
 	gather := v.c.Verify.Gather
 	v.require(gather >= 0 && gather <= time.Hour, "write a duration from 0s to 1h", "verify.gather")
 	v.require(b.Settle >= 0 && b.Settle <= 24*time.Hour, "write a duration from 0s to 24h", "brake.settle")

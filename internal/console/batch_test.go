@@ -10,11 +10,11 @@ import (
 // held gives the desk three cases of one mass change: case-2 and case-3 are
 // held by it; case-4 was taken out by a deactivation, and an operator holds it.
 func (d *desk) held() {
-	for i, epoch := range map[int]int64{2: 0, 3: 0, 4: 1} {
+	for i, cleared := range map[int]bool{2: false, 3: false, 4: true} {
 		id := fmt.Sprintf("case-%d", i)
 		d.files[id] = &offboard.File{Case: offboard.Case{
 			ID: id, PersonID: "p-kim", Connection: "okta", Address: "kim@example.com", Plan: offboard.Leaver,
-			Reason: offboard.GroupRemoval, State: offboard.StateHeld, Batch: "b-1", Epoch: epoch, Policy: offboard.Fallback(),
+			Reason: offboard.GroupRemoval, State: offboard.StateHeld, Batch: "b-1", Cleared: cleared, Policy: offboard.Fallback(),
 		}}
 	}
 }

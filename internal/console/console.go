@@ -32,6 +32,7 @@ type Store interface {
 	Act(ctx context.Context, caseID string, decide func(offboard.File) (offboard.Update, error)) (offboard.File, error)
 	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
 	Differences
+	Brakes
 	Rotations(ctx context.Context, f offboard.RotationFilter) ([]offboard.RotationFile, error)
 	ConfirmRotation(ctx context.Context, id string, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error)
 	NewBatch() string

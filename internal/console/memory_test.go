@@ -23,6 +23,7 @@ type memory struct {
 	rotations []offboard.RotationFile
 	pause     *offboard.Pause
 	findings
+	brakes        []offboard.Brake
 	console.Links       // served by the real store, in links_test.go
 	fail          error // returned by everything, if set
 	broken        error // returned by Timeline
@@ -310,4 +311,26 @@ func (m *memory) RevokeToken(_ context.Context, connection, id string) error {
 		}
 	}
 	return offboard.ErrNotFound
+}
+
+func (m *memory) Brakes(context.Context, int) ([]offboard.Brake, error) { return m.brakes, m.fail }
+
+func (m *memory) BrakeCases(_ context.Context, id, _ string, _ int) (out []offboard.BrakedCase, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.files {
+		if f.Case.Batch == id {
+			out = append(out, offboard.BrakedCase{Case: f.Case})
+		}
+	}
+	return out, m.fail
+}
+
+func (m *memory) ReleaseBrake(_ context.Context, id string, _ bool, by, why string) (bool, error) {
+	for i := range m.brakes {
+		if m.brakes[i].ID == id {
+			m.brakes[i].Released, m.brakes[i].By, m.brakes[i].Why = m.now(), by, why
+		}
+	}
+	return true, m.fail
 }

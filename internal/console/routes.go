@@ -35,6 +35,8 @@ func (c *Console) routes() []route {
 		{http.MethodPost, "/cases/{id}/resolve", Worker, c.resolve},
 		{http.MethodPost, "/batches/{id}/release", Worker, c.releaseBatch},
 		{http.MethodPost, "/batches/{id}/cancel", Worker, c.cancelBatch},
+		{http.MethodGet, "/brakes", Viewer, c.listBrakes},
+		{http.MethodPost, "/brakes/{id}/release", Worker, c.releaseBrake},
 		{http.MethodGet, "/tasks", Viewer, c.listTasks},
 		{http.MethodPost, "/tasks/{id}/done", Worker, c.taskDone},
 		{http.MethodPost, "/tasks/{id}/decline", Worker, c.taskDeclined},

@@ -81,6 +81,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	d.store, err = store.Open(ctx, store.Options{
 		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
 		Retried: retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
+		Braked:       d.braked,
 		PolicyFailed: d.failed,
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	if err := d.handlers(ctx); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(newGauges(d.store, cfg), newMessageGauge(d.store), newDriftGauges(d.store, cfg))
+	d.registry.MustRegister(newGauges(d.store, cfg), newMessageGauge(d.store), newDriftGauges(d.store, cfg), newBrakeGauge(d.store, cfg))
 	return d, nil
 }
 

@@ -102,13 +102,30 @@ func or[T comparable](value, otherwise T) T {
 func (r *rules) of(connection string) offboard.Rules {
 	c := r.connections[connection]
 	return offboard.Rules{
-		AccessConfigured: len(r.cfg.Access.Groups) > 0, Grace: r.cfg.Access.Grace, Settle: r.cfg.Brake.Settle,
+		AccessConfigured: len(r.cfg.Access.Groups) > 0, Grace: r.cfg.Access.Grace, Settle: r.cfg.Brake.Settle, Brake: r.brake(c),
 		TrustIncidents: c.Trust.Incidents, TrustApprovals: c.Trust.Approvals, Location: c.Location(),
 		Policy: r.policies.For, Triggers: r.policies, Organizations: r.organizations(c),
 		Reachable: func(address string) bool {
 			return len(c.Domains) == 0 || slices.Contains(c.Domains, offboard.Domain(address))
 		},
 	}
+}
+
+// brake is what holds too many leavers of a connection at once.
+func (r *rules) brake(c config.Connection) offboard.BrakeRules {
+	b := r.cfg.Brake
+	out := offboard.BrakeRules{Count: b.Count, Percent: b.Percent, Window: b.Window, Emergencies: b.Count > 0 || b.Percent > 0}
+	for _, name := range r.organizations(c) {
+		reach := offboard.BrakeReach{Name: name}
+		for _, other := range r.cfg.Connections {
+			if slices.Contains(r.organizations(other), name) {
+				reach.Connections = append(reach.Connections, other.Name)
+			}
+		}
+		out.Organizations = append(out.Organizations, reach)
+	}
+	slices.SortFunc(out.Organizations, func(x, y offboard.BrakeReach) int { return strings.Compare(x.Name, y.Name) }) // locked in this order
+	return out
 }
 
 // organizations lists what a connection reaches; naming none means all.

@@ -52,7 +52,7 @@ func Hold(f File, by, because string) (Update, error) {
 	}
 	nothing, note := WaitNothing, withWhy("held by "+by, because)
 	return Update{
-		State: StateHeld, Waiting: &nothing, Note: &note,
+		State: StateHeld, Waiting: &nothing, Note: &note, Cleared: true, // a person holds it, and lets it go on
 		Timeline: []Entry{entry(by, "held", "held the case", because)},
 	}, nil
 }
@@ -67,7 +67,7 @@ func Release(f File, by, because string) (Update, error) {
 	}
 	nothing, note := WaitNothing, ""
 	return Update{
-		State: StateRunning, Waiting: &nothing, Note: &note, Now: true,
+		State: StateRunning, Waiting: &nothing, Note: &note, Now: true, Cleared: true,
 		Timeline: []Entry{entry(by, "released", "released the case", because)},
 	}, nil
 }
@@ -93,6 +93,7 @@ func Cancel(f File, by, because string) (Update, error) {
 	if f.Case.State == StateHeld || f.Case.State == StateNeedsAttention {
 		nothing := WaitNothing // nobody works on such a case until it runs
 		u.State, u.Waiting = StateRunning, &nothing
+		u.Cleared = true
 	}
 	return u, nil
 }

@@ -1,14 +1,15 @@
 package offboard
 
-// A batch is what one change to an access group would do to many people: their
-// cases open held, and wait for a person's word about all of them. A word about
-// one of them, from the identity provider or from an operator, takes their case
-// out: from then on it does not hang on the change.
+// A batch is many cases that wait for one word: what one change to an access
+// group would do, what the brake caught, or what was live when the mode changed
+// to enforce. A word about one of them from an operator takes that case out; of
+// a changed group's also one from the identity provider: from then on the case
+// does not hang on the change.
 
 // Batched reports whether the case still waits for a word about its batch. One
 // that was released, and that an operator held later for itself, does not.
 func (c Case) Batched() bool {
-	return c.Batch != "" && c.State == StateHeld && c.Epoch == 0
+	return c.Batch != "" && c.State == StateHeld && !c.Cleared
 }
 
 // ReleaseBatched is Release for one case of a batch. It is refused where the

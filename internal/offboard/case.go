@@ -19,7 +19,10 @@ type Case struct {
 	State      State
 	Waiting    Waiting
 	Note       string // one sentence for whoever looks at the case
-	Batch      string // of a mass change, empty otherwise
+	Batch      string // of a mass change or a brake, empty otherwise
+	Braked     bool   // Batch is the id of a brake
+	Cleared    bool   // a person let the case go on: no brake catches it again
+	Override   Override
 	Ending     Ending
 	Outcome    Outcome
 	Epoch      int64 // raised by every claim; fences checkpoints
@@ -40,6 +43,16 @@ type Ending string
 const (
 	EndNot    Ending = ""
 	EndCancel Ending = "cancel"
+)
+
+// Override says which guards a person let a case pass.
+type Override string
+
+// The overrides.
+const (
+	OverrideNone   Override = ""
+	OverrideUnseen Override = "unseen" // what a guard cannot see
+	OverrideAll    Override = "all"    // protected people, admins, Offramp's own credentials and the brake as well
 )
 
 // Begins is the moment for which decisions about the case ask: now, or its
@@ -285,6 +298,8 @@ type Update struct {
 	Timeline  []Entry
 	Messages  []Message // new ones, by Key and To
 	Plan      PlanName  // with Reason and Replace: a more urgent plan
+	Cleared   bool      // a person let the case go on
+	Override  Override  // which guards it passes from now on
 	Reason    Reason
 	Replace   []Step
 }

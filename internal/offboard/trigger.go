@@ -17,6 +17,7 @@ type Rules struct {
 	Triggers         *Policies      // open cases for people who stay active; nil: none does
 	Organizations    []string       // that the connection reaches, as policies see them
 	Location         *time.Location // of leave dates and days; nil: UTC
+	Brake            BrakeRules     // zero: none
 }
 
 // Opening is a case about to be opened.
@@ -34,7 +35,9 @@ type Opening struct {
 	Approvals []Approval
 	Claim     string // of an approval, what is made of it; empty: none is claimed
 	Steps     []Step
-	Address   string // of the seat; empty: the person's
+	Brake     BrakeRules // what may hold it; zero: nothing does
+	Confirmed bool       // a person opened it: no emergency brake holds it
+	Address   string     // of the seat; empty: the person's
 }
 
 // Verdict is what a change to a person means for their cases.
@@ -68,7 +71,7 @@ type PriorCase struct {
 	Began     bool      // removal began
 	Revoking  bool      // of a live mover: what is taken away began
 	Verified  bool      // absence was proven
-	Batched   bool      // held since it opened, with the others of a mass change
+	Batched   bool      // held since it opened, with the others of a change to a group
 	Outcome   Outcome   // of the last ended case, empty: there was none
 }
 
@@ -257,7 +260,7 @@ func newOpening(d departure, r Rules, now time.Time) Opening {
 	}
 	o := Opening{
 		Plan: pol.Plan, Reason: reason, Trigger: d.text, Ticket: p.Claims.Ticket, Policy: pol,
-		State: StateRunning, Note: note, NotBefore: now,
+		State: StateRunning, Note: note, NotBefore: now, Brake: r.Brake, Confirmed: d.how == ByOperator,
 	}
 	if reason == SecurityIncident {
 		o.Plan = Emergency
@@ -287,7 +290,7 @@ func newOpening(d departure, r Rules, now time.Time) Opening {
 	o.Approvals, o.Claim = claimed(p, r, pol, now)
 	switch {
 	case p.Placeholder(): // closes at its first attempt; there is nothing to settle
-		o.State, o.Waiting, o.NotBefore = StateRunning, WaitNothing, now
+		o.State, o.Waiting, o.NotBefore, o.Brake = StateRunning, WaitNothing, now, BrakeRules{}
 	case r.Reachable != nil && !r.Reachable(p.Address):
 		o.State, o.Waiting = StateNeedsAttention, WaitNothing
 		o.Note = fmt.Sprintf("the seat's domain %q is outside this connection's domains: "+

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -210,6 +211,13 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 	}
 	if u.Ending != offboard.EndNot {
 		row.Ending = string(u.Ending)
+	}
+	if u.Cleared || u.Override != offboard.OverrideNone {
+		row.Cleared = row.Cleared || u.Cleared
+		row.Override = cmp.Or(string(u.Override), row.Override)
+		if err := t.mark(ctx, *row); err != nil {
+			return err
+		}
 	}
 	if u.Plan != "" {
 		row.Plan, row.Reason = string(u.Plan), string(u.Reason)

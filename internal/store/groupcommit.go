@@ -103,6 +103,7 @@ func (g *group) transaction(batch []*pending) error {
 	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
 	var jobs []offboard.Job
 	var told []offboard.Reason
+	var braked []offboard.Brake
 	var fell []offboard.PolicyFailure
 	for _, p := range batch {
 		t, err := g.one(ctx, sqlTx, p, len(batch) > 1)
@@ -111,6 +112,7 @@ func (g *group) transaction(batch []*pending) error {
 		}
 		if t != nil {
 			jobs, told, fell = append(jobs, t.jobs...), append(told, t.told...), append(fell, t.fell...)
+			braked = append(braked, t.braked...)
 		}
 	}
 	if err := g.store.flush(ctx, sqlTx, jobs); err != nil {
@@ -119,7 +121,7 @@ func (g *group) transaction(batch []*pending) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	g.store.tell(told, fell)
+	g.store.tell(told, fell, braked)
 	return nil
 }
 

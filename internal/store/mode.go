@@ -13,9 +13,10 @@ import (
 const modeSetting = "mode"
 
 // SwitchMode records the mode in which a process starts. Where the one before
-// only observed and this one enforces, nothing is replayed: those who left
-// meanwhile and are still not entitled get cases that are held as one batch, to
-// be released or dismissed. It returns how many; a second call returns 0.
+// only observed and this one enforces, nothing is replayed: the cases that are
+// live, and new ones of those who left meanwhile and are still not entitled, are
+// held as one batch, to be released or dismissed. It returns how many; a second
+// call returns 0.
 func (s *Store) SwitchMode(ctx context.Context, observe bool, rules func(connection string) offboard.Rules) (held int, err error) {
 	mode, batch := "enforce", newID()
 	if observe {
@@ -36,6 +37,9 @@ func (s *Store) SwitchMode(ctx context.Context, observe bool, rules func(connect
 		if observe || was == "" {
 			return nil
 		}
+		if held, err = t.holdLive(ctx, batch); err != nil {
+			return err
+		}
 		rows, err := t.ObservedLast(ctx)
 		if err != nil {
 			return fmt.Errorf("list observed cases: %w", err)
@@ -52,7 +56,7 @@ func (s *Store) SwitchMode(ctx context.Context, observe bool, rules func(connect
 			if !ok {
 				continue
 			}
-			if _, err := t.open(ctx, p, o, batch); err != nil {
+			if err := t.open(ctx, p, o, batch); err != nil {
 				return err
 			}
 			held++

@@ -43,7 +43,7 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 	}
 	prior := offboard.PriorCase{
 		Live: row.ClosedAt == 0, Verified: row.VerifiedAt != 0, Reason: offboard.Reason(row.Reason), Outcome: offboard.Outcome(row.Outcome),
-		Batched: batched(row),
+		Batched: batched(row) && !row.Braked,
 	}
 	if prior.Live {
 		prior.Plan = offboard.PlanName(row.Plan)
@@ -64,17 +64,16 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 }
 
 // batched reports whether a case is held as part of a mass change and nobody
-// has released it: one that ran, and was held by an operator later, was claimed.
+// has released it.
 func batched(row db.Case) bool {
-	return row.Batch != "" && row.State == string(offboard.StateHeld) && row.Epoch == 0
+	return row.Batch != "" && row.State == string(offboard.StateHeld) && !row.Cleared
 }
 
 // applyHeld records what a change to a person means for their cases. With the
 // batch of a mass change, a new case opens held.
 func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdict, batch string) error {
 	if v.Open != nil {
-		_, err := t.open(ctx, p, *v.Open, batch)
-		return err
+		return t.open(ctx, p, *v.Open, batch)
 	}
 	if v.Join == nil && v.Move == nil && !v.Poke && !v.Again && v.Trace == "" && v.Claim == "" {
 		return nil
@@ -126,13 +125,26 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 }
 
 // open inserts a case with its plan and, where it may move now, its first job.
-func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, batch string) (string, error) {
+func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, batch string) error {
 	policy, err := json.Marshal(o.Policy)
 	if err != nil {
-		return "", fmt.Errorf("encode the policy: %w", err)
+		return fmt.Errorf("encode the policy: %w", err)
 	}
 	if batch != "" && o.State != offboard.StateNeedsAttention {
 		o.State, o.Waiting = offboard.StateHeld, offboard.WaitNothing
+	}
+	var brake *offboard.Brake
+	if batch == "" {
+		if brake, err = t.brake(ctx, p.Connection, o); err != nil {
+			return err
+		}
+	}
+	counted := int64(0)
+	if batch == "" && o.State != offboard.StateNeedsAttention && !p.Placeholder() {
+		counted = t.now.UnixMilli()
+	}
+	if brake != nil {
+		o.State, o.Waiting, o.Note, batch = offboard.StateHeld, offboard.WaitNothing, brake.Held(), brake.ID
 	}
 	now, address := t.now.UnixMilli(), cmp.Or(o.Address, p.Address)
 	row := db.InsertCaseParams{
@@ -140,7 +152,7 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 		AddressKey: offboard.Fold(address), Plan: string(o.Plan), Reason: string(o.Reason),
 		TriggerForm: o.Trigger, Ticket: o.Ticket, Policy: string(policy), State: string(o.State),
 		Waiting: string(o.Waiting), Note: o.Note, Batch: batch,
-		OpenedAt: now, NotBefore: millis(o.NotBefore), DueAt: millis(o.Due),
+		OpenedAt: now, NotBefore: millis(o.NotBefore), DueAt: millis(o.Due), CountedAt: counted,
 	}
 	switch o.State {
 	case offboard.StateRunning:
@@ -151,11 +163,16 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	case offboard.StateHeld, offboard.StateNeedsAttention, offboard.StateVerifying, offboard.StateClosed, offboard.StateCancelled:
 	}
 	if err := t.InsertCase(ctx, row); err != nil {
-		return "", fmt.Errorf("insert case: %w", err)
+		return fmt.Errorf("insert case: %w", err)
+	}
+	if brake != nil {
+		if err := t.mark(ctx, db.Case{ID: row.ID, Batch: batch, Braked: true, CountedAt: row.CountedAt}); err != nil {
+			return err
+		}
 	}
 	t.told = append(t.told, o.Reason)
 	if err := t.insertSteps(ctx, row.ID, o.Steps); err != nil {
-		return "", err
+		return err
 	}
 	if o.Policy.Failed != "" {
 		t.fell = append(t.fell, offboard.PolicyFailure{Policy: o.Policy.Failed, Person: p.ID, Case: row.ID})
@@ -168,9 +185,9 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 		text += "; " + o.Note
 	}
 	if err := t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text}); err != nil {
-		return "", err
+		return err
 	}
-	return row.ID, t.claim(ctx, row.ID, o.Claim, o.Approvals)
+	return t.claim(ctx, row.ID, o.Claim, o.Approvals)
 }
 
 // claim records what the identity provider says about an approval, and what
@@ -204,7 +221,7 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 			o.Trigger, o.Reason, o.Plan, moment(row.NotBefore).Format(time.RFC3339))
 	}
 	row.NotBefore, row.DueAt = min(row.NotBefore, millis(o.NotBefore)), min(row.DueAt, millis(o.Due))
-	if batched(*row) {
+	if batched(*row) && !row.Braked {
 		text = fmt.Sprintf("no longer held with the others of its mass change: %s; reason %s, plan %s", o.Trigger, o.Reason, o.Plan)
 		row.NotBefore = millis(o.NotBefore)
 	}
@@ -213,10 +230,18 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 			return err
 		}
 	}
-	if row.State != string(offboard.StateHeld) || o.Plan == offboard.Emergency || batched(*row) {
-		row.State = string(offboard.StateRunning) // otherwise a person held it, and a person releases it
+	note := o.Note
+	switch {
+	case o.Plan == offboard.Emergency || batched(*row) && !row.Braked:
+		if note, err = t.free(ctx, row, o); err != nil {
+			return err
+		}
+	case row.State != string(offboard.StateHeld):
+		row.State = string(offboard.StateRunning)
+	default:
+		note = row.Note // a person held it, or the brake; a person releases it
 	}
-	row.Waiting, row.Note, row.Ending = "", o.Note, ""
+	row.Waiting, row.Note, row.Ending = "", note, ""
 	row.Epoch++
 	row.LeaseUntil = 0 // the attempt at work is fenced off
 	if err := t.SaveCase(ctx, saved(*row)); err != nil {
@@ -225,6 +250,23 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 	return t.write(ctx, row.ID, offboard.Entry{
 		Actor: "offramp", Kind: "upgraded", Text: text,
 	})
+}
+
+// free lets a live case go on for a new reason, as an emergency or without the
+// others of its mass change. Whatever held it does so no longer, but it counts
+// for the brake as if it opened now, which may hold it. It returns the case's note.
+func (t *tx) free(ctx context.Context, row *db.Case, o offboard.Opening) (note string, err error) {
+	brake, err := t.brake(ctx, row.Connection, o)
+	if err != nil {
+		return "", err
+	}
+	row.State, note = string(offboard.StateRunning), o.Note
+	row.CountedAt = t.now.UnixMilli()
+	if brake != nil {
+		row.State, note = string(offboard.StateHeld), brake.Held()
+		row.Batch, row.Braked, row.Cleared = brake.ID, true, false
+	}
+	return note, t.mark(ctx, *row)
 }
 
 // move lets a case begin at another time. What it was at work on is fenced off:

@@ -20,6 +20,7 @@ func caseOf(r db.Case) (offboard.Case, error) {
 		ID: r.ID, PersonID: r.PersonID, Connection: r.Connection, Address: r.Address,
 		Plan: offboard.PlanName(r.Plan), Reason: offboard.Reason(r.Reason), Trigger: r.TriggerForm, Ticket: r.Ticket,
 		State: offboard.State(r.State), Waiting: offboard.Waiting(r.Waiting), Note: r.Note, Batch: r.Batch,
+		Braked: r.Braked, Cleared: r.Cleared, Override: offboard.Override(r.Override),
 		Ending: offboard.Ending(r.Ending), Outcome: offboard.Outcome(r.Outcome), Epoch: r.Epoch, Signal: r.Signal,
 		Opened: moment(r.OpenedAt), NotBefore: moment(r.NotBefore), Due: moment(r.DueAt), Removed: moment(r.RemovedAt),
 		Verified: moment(r.VerifiedAt), Waited: time.Duration(r.WaitedMs) * time.Millisecond, Closed: moment(r.ClosedAt),

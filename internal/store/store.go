@@ -52,6 +52,7 @@ type Options struct {
 	// PolicyFailed is told of every policy that could not be applied as it was
 	// meant to be, after the commit of what was done instead; nil: nobody.
 	PolicyFailed func(offboard.PolicyFailure)
+	Braked       func(offboard.Brake) // told of every brake that engaged, after the commit; nil: nobody
 	// Through, if not nil, stands between the store and the database's driver:
 	// a test counts there what a request costs.
 	Through func(driver.Connector) driver.Connector
@@ -180,6 +181,8 @@ type tx struct {
 	jobs []offboard.Job
 	told []offboard.Reason // of cases that were opened
 	fell []offboard.PolicyFailure
+
+	braked []offboard.Brake // that engaged
 }
 
 func (t *tx) enqueue(j offboard.Job) { t.jobs = append(t.jobs, j) }
@@ -230,13 +233,18 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	s.tell(t.told, t.fell)
+	s.tell(t.told, t.fell, t.braked)
 	return nil
 }
 
 // tell counts the cases of a write that is now durable, and the policies that
 // failed in it.
-func (s *Store) tell(opened []offboard.Reason, failed []offboard.PolicyFailure) {
+func (s *Store) tell(opened []offboard.Reason, failed []offboard.PolicyFailure, braked []offboard.Brake) {
+	for _, b := range braked {
+		if s.opts.Braked != nil {
+			s.opts.Braked(b)
+		}
+	}
 	for _, f := range failed {
 		if s.opts.PolicyFailed != nil {
 			s.opts.PolicyFailed(f)

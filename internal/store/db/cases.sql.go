@@ -86,7 +86,7 @@ func (q *Queries) AssetsOf(ctx context.Context, caseID string) ([]Asset, error) 
 }
 
 const caseByID = `-- name: CaseByID :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at from cases where id = $1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id = $1
 `
 
 func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
@@ -122,12 +122,16 @@ func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }
 
 const casesBefore = `-- name: CasesBefore :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at from cases
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases
 where id < $1
     and (cast($2 as text) = '' or state = $2)
     and (cast($3 as text) = '' or plan = $3)
@@ -194,6 +198,10 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 			&i.WaitedMs,
 			&i.WaitSince,
 			&i.ClosedAt,
+			&i.Braked,
+			&i.Cleared,
+			&i.Override,
+			&i.CountedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -211,7 +219,7 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 const claimCase = `-- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = $1, wake_at = $1, queued_at = 0
 where id = $2 and closed_at = 0 and lease_until <= $3 and state not in ('held', 'needs_attention')
-returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
 `
 
 type ClaimCaseParams struct {
@@ -253,6 +261,10 @@ func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, err
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }
@@ -546,11 +558,11 @@ const insertCase = `-- name: InsertCase :exec
 insert into cases (
     id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy,
     state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at,
-    opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+    opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, counted_at
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
     $11, $12, $13, $14, '', '', 0, 0, 0, $15, $16,
-    $17, $18, $19, 0, 0, 0, 0, 0
+    $17, $18, $19, 0, 0, 0, 0, 0, $20
 )
 `
 
@@ -574,6 +586,7 @@ type InsertCaseParams struct {
 	OpenedAt    int64
 	NotBefore   int64
 	DueAt       int64
+	CountedAt   int64
 }
 
 func (q *Queries) InsertCase(ctx context.Context, arg InsertCaseParams) error {
@@ -597,6 +610,7 @@ func (q *Queries) InsertCase(ctx context.Context, arg InsertCaseParams) error {
 		arg.OpenedAt,
 		arg.NotBefore,
 		arg.DueAt,
+		arg.CountedAt,
 	)
 	return err
 }
@@ -763,7 +777,7 @@ func (q *Queries) KeepLease(ctx context.Context, arg KeepLeaseParams) (int64, er
 }
 
 const lastCaseOf = `-- name: LastCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at from cases where person_id = $1 order by id desc limit 1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where person_id = $1 order by id desc limit 1
 `
 
 func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -799,6 +813,10 @@ func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }
@@ -831,7 +849,7 @@ func (q *Queries) LiveCaseCount(ctx context.Context, personID string) (int64, er
 }
 
 const liveCaseOf = `-- name: LiveCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at from cases where person_id = $1 and closed_at = 0
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where person_id = $1 and closed_at = 0
 `
 
 func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -867,12 +885,16 @@ func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }
 
 const lockCase = `-- name: LockCase :one
-update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
 `
 
 // LockCase reads a case and keeps other writers away until the transaction ends.
@@ -909,6 +931,10 @@ func (q *Queries) LockCase(ctx context.Context, id string) (Case, error) {
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }
@@ -999,7 +1025,7 @@ func (q *Queries) SaveCase(ctx context.Context, arg SaveCaseParams) error {
 }
 
 const signalCase = `-- name: SignalCase :one
-update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
 `
 
 func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
@@ -1035,6 +1061,10 @@ func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
 		&i.WaitedMs,
 		&i.WaitSince,
 		&i.ClosedAt,
+		&i.Braked,
+		&i.Cleared,
+		&i.Override,
+		&i.CountedAt,
 	)
 	return i, err
 }

@@ -645,7 +645,7 @@ func (q *Queries) MissingSuspects(ctx context.Context, arg MissingSuspectsParams
 }
 
 const recentCases = `-- name: RecentCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
 `
 
 type RecentCasesParams struct {
@@ -693,6 +693,10 @@ func (q *Queries) RecentCases(ctx context.Context, arg RecentCasesParams) ([]Cas
 			&i.WaitedMs,
 			&i.WaitSince,
 			&i.ClosedAt,
+			&i.Braked,
+			&i.Cleared,
+			&i.Override,
+			&i.CountedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,23 @@ type Asset struct {
 	Source       string
 }
 
+type Brake struct {
+	ID         string
+	Scope      string
+	Name       string
+	Because    string
+	EngagedAt  int64
+	ReleasedAt int64
+	ByWhom     string
+	Why        string
+}
+
+type BrakeScope struct {
+	Scope string
+	Name  string
+	Since int64
+}
+
 type Budget struct {
 	Organization   string
 	ThrottledUntil int64
@@ -96,6 +113,10 @@ type Case struct {
 	WaitedMs    int64
 	WaitSince   int64
 	ClosedAt    int64
+	Braked      bool
+	Cleared     bool
+	Override    string
+	CountedAt   int64
 }
 
 type Effect struct {

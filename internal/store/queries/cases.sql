@@ -2,11 +2,11 @@
 insert into cases (
     id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy,
     state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at,
-    opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at
+    opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, counted_at
 ) values (
     @id, @person_id, @connection, @address, @address_key, @plan, @reason, @trigger_form, @ticket, @policy,
     @state, @waiting, @note, @batch, '', '', 0, 0, 0, @wake_at, @queued_at,
-    @opened_at, @not_before, @due_at, 0, 0, 0, 0, 0
+    @opened_at, @not_before, @due_at, 0, 0, 0, 0, 0, @counted_at
 );
 
 -- name: CaseByID :one

@@ -1,0 +1,65 @@
+-- LockBrake keeps other writers away from a scope's brake until the transaction ends.
+-- name: LockBrake :one
+insert into brake_scope (scope, name, since) values (@scope, @name, 0)
+on conflict (scope, name) do update set name = excluded.name
+returning since;
+
+-- name: EngagedBrake :one
+select * from brake where scope = @scope and name = @name and released_at = 0;
+
+-- name: EngagedBrakes :many
+select * from brake where released_at = 0 order by scope, name;
+
+-- name: EndedBrakes :many
+select * from brake where released_at > 0 order by released_at desc limit @most;
+
+-- name: BrakeByID :one
+select * from brake where id = @id;
+
+-- name: EngageBrake :exec
+insert into brake (id, scope, name, because, engaged_at, released_at, by_whom, why)
+values (@id, @scope, @name, @because, @engaged_at, 0, '', '');
+
+-- name: EndBrake :execrows
+update brake set released_at = @released_at, by_whom = @by_whom, why = @why where id = @id and released_at = 0;
+
+-- name: CountFrom :exec
+update brake_scope set since = @since where scope = @scope and name = @name;
+
+-- CountOrdinary counts the ordinary cases of a connection that began to count
+-- after a moment, up to a number. One that was cancelled changed nothing.
+-- name: CountOrdinary :one
+select count(*) from (
+    select c.id from cases c
+    where c.connection = @connection and c.counted_at > @since and c.plan <> 'emergency' and c.outcome <> 'cancelled'
+    limit @most
+) as counted;
+
+-- name: CountUrgent :one
+select count(*) from (
+    select c.id from cases c where c.connection = @connection and c.counted_at > @since and c.plan = 'emergency' limit @most
+) as counted;
+
+-- name: WindowCases :many
+select c.id from cases c
+where c.connection = @connection and c.counted_at > @since and c.plan <> 'emergency' and c.closed_at = 0
+    and c.state <> 'held' and not c.cleared
+order by c.id;
+
+-- name: MarkCase :exec
+update cases set batch = @batch, braked = @braked, cleared = @cleared, override = @override, counted_at = @counted_at where id = @id;
+
+-- name: CasesOfBatch :many
+select * from cases where batch = @batch and id > @after order by id limit @most;
+
+-- name: DoneInBatch :many
+select e.case_id, e.step, count(*) as number from effect e join cases c on c.id = e.case_id
+where c.batch = @batch and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step;
+
+-- name: HeldInBatch :one
+select count(*) from cases where batch = @batch and state = 'held' and not cleared;
+
+-- LiveUnbegun are the live cases that stand still for nobody: what a change of
+-- mode may not set in motion.
+-- name: LiveUnbegun :many
+select id from cases where closed_at = 0 and state in ('waiting', 'running', 'verifying') order by id;
