@@ -139,22 +139,23 @@ func approvalsOf(f console.CaseFile) string {
 	if n == nil {
 		return fmt.Sprintf("%d of %d", len(f.Approved), f.Approvals)
 	}
-	text := fmt.Sprintf("%d of %d", n.Counted, n.People)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%d of %d", n.Counted, n.People))
 	for _, r := range n.Roles {
 		if r.By != "" {
-			text += "; " + r.Role + ": " + r.By
+			text.WriteString("; " + r.Role + ": " + r.By)
 		}
 	}
 	if len(n.Missing) > 0 {
-		text += "; still needed: " + strings.Join(n.Missing, ", ")
+		text.WriteString("; still needed: " + strings.Join(n.Missing, ", "))
 	}
 	for _, v := range n.Void {
-		text += "; not counted: " + v
+		text.WriteString("; not counted: " + v)
 	}
 	for _, r := range n.Rules {
-		text += "; " + r.Role + " is asked, since " + r.Why
+		text.WriteString("; " + r.Role + " is asked, since " + r.Why)
 	}
-	return text
+	return text.String()
 }
 
 func (o *operate) timeline(f console.CaseFile) error {

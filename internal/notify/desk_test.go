@@ -226,20 +226,21 @@ func (d *desk) messages(caseID string) []offboard.Message {
 // where it must not be.
 func (d *desk) silent() {
 	d.t.Helper()
-	seen := d.said()
+	var seen strings.Builder
+	seen.WriteString(d.said())
 	for _, m := range append(d.messages(d.caseID), d.messages("")...) {
-		seen += m.Error + m.Text
+		seen.WriteString(m.Error + m.Text)
 	}
 	for _, e := range d.logs.All() {
 		line := fmt.Sprint(e.Message, e.ContextMap())
-		seen += line
+		seen.WriteString(line)
 		if strings.Contains(line, "@") {
 			d.t.Errorf("an address is logged: %s", line)
 		}
 	}
 	for _, secret := range []string{password, token} {
-		if strings.Contains(seen, secret) {
-			d.t.Errorf("%s is shown: %s", secret, seen)
+		if strings.Contains(seen.String(), secret) {
+			d.t.Errorf("%s is shown: %s", secret, seen.String())
 		}
 	}
 }

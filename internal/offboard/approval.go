@@ -124,11 +124,12 @@ func (t Tally) Sentence() string {
 
 // explain says the same at length, with what the inventory asked for.
 func (t Tally) explain() string {
-	text := t.Sentence() + "."
+	var text strings.Builder
+	text.WriteString(t.Sentence() + ".")
 	for _, r := range t.Needs.Rules {
-		text += " " + r.Role + " is asked, since " + r.Why + "."
+		text.WriteString(" " + r.Role + " is asked, since " + r.Why + ".")
 	}
-	return text
+	return text.String()
 }
 
 // Count tells how far a case is approved at now. Every role has to be filled by
@@ -362,11 +363,11 @@ func (l Approvers) capable(f File, a *Approval, t Tally) error {
 
 // names lists who else may approve.
 func (l Approvers) names() string {
-	text := ""
+	var text strings.Builder
 	for _, a := range l.Listed {
-		text += ", " + a.Address
+		text.WriteString(", " + a.Address)
 	}
-	return text
+	return text.String()
 }
 
 // withAttachments adds documents to an entry of the timeline.

@@ -78,11 +78,12 @@ func (a *attempt) revokeTasks(r offboard.Revoke, res revoked) []offboard.Task {
 			if r.Role != "" {
 				to = r.Role + ", unless it is lower already"
 			}
-			text := open + who + " and set under Projects:"
+			var text strings.Builder
+			text.WriteString(open + who + " and set under Projects:")
 			for _, p := range a.projectsOf(org, r) {
-				text += "\n- " + p + ": " + to
+				text.WriteString("\n- " + p + ": " + to)
 			}
-			add(taskRoles+name, name, "Reduce the direct roles of "+who+" in "+name, text+"\nOfframp cannot: "+why+".")
+			add(taskRoles+name, name, "Reduce the direct roles of "+who+" in "+name, text.String()+"\nOfframp cannot: "+why+".")
 		}
 		if r.OrganizationRole != "" {
 			add(taskOrganizationRole+name, name, "Set the organization role of "+who+" in "+name+" to "+r.OrganizationRole,
@@ -177,11 +178,12 @@ func (a *attempt) reducedNote() string {
 	if res.Nothing {
 		return "the seat stays; the person held none of what policy " + a.file.Case.Policy.Name + " takes away"
 	}
-	note := "the seat stays, with less access, verified"
+	var note strings.Builder
+	note.WriteString("the seat stays, with less access, verified")
 	for _, t := range a.file.Tasks {
 		if t.Kind == offboard.TaskRevoke && t.State == offboard.TaskDone && !strings.HasPrefix(t.Key, taskGiven) {
-			note += "; attested by " + t.By + " and not seen by an API: " + t.Title
+			note.WriteString("; attested by " + t.By + " and not seen by an API: " + t.Title)
 		}
 	}
-	return note
+	return note.String()
 }

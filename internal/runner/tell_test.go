@@ -202,12 +202,12 @@ func TestWithoutAMailServerTheTimelineSaysWhomToTell(t *testing.T) {
 	w.deactivate()
 	f := w.closed(leaver)
 	w.expect(f.Case.ID)
-	said := ""
+	var said strings.Builder
 	for _, e := range w.timeline(f.Case.ID) {
-		said += e.Text + "\n"
+		said.WriteString(e.Text + "\n")
 	}
-	if !strings.Contains(said, "tell them by hand, since notify.email is not set: kim@example.com") {
-		t.Errorf("timeline:\n%s", said)
+	if !strings.Contains(said.String(), "tell them by hand, since notify.email is not set: kim@example.com") {
+		t.Errorf("timeline:\n%s", said.String())
 	}
 }
 
