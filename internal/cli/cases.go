@@ -21,7 +21,7 @@ func casesCommand(env Env) *cobra.Command {
 		casesBecause(o, "hold", "Stop a case until it is released"),
 		casesOrBatch(o, "release", "Let a held case go on, or all of a mass change"),
 		casesOrBatch(o, "cancel", "End a case without a removal, before the removal begins, or all of a held mass change"),
-		casesBecause(o, "retry", "Try the step at hand again, now"),
+		casesRetry(o),
 		casesBecause(o, "expedite", "Begin now instead of at the case's time"),
 		casesResolve(o),
 	))

@@ -65,6 +65,23 @@ func casesBecause(o *operate, action, short string) *cobra.Command {
 	return cmd
 }
 
+func casesRetry(o *operate) *cobra.Command {
+	var in console.RetryRequest
+	cmd := &cobra.Command{
+		Use: "retry CASE", Short: "Try the step at hand again, now", Args: oneID("case"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.Override && in.Because == "" {
+				return usage(cmd, "say why with --because: it is what an auditor will read")
+			}
+			return o.decide(cmd, args[0], "retry", "retry", in)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&in.Because, "because", "", "why, for the timeline")
+	f.BoolVar(&in.Override, "override", false, "let it pass the guards of protected people and admins; for admins, with --because")
+	return cmd
+}
+
 // casesOrBatch is casesBecause for one case or for all that one change to a
 // group has put on hold.
 func casesOrBatch(o *operate, action, short string) *cobra.Command {

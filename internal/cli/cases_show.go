@@ -140,7 +140,7 @@ func approvalsOf(f console.CaseFile) string {
 		return fmt.Sprintf("%d of %d", len(f.Approved), f.Approvals)
 	}
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("%d of %d", n.Counted, n.People))
+	_, _ = fmt.Fprintf(&text, "%d of %d", n.Counted, n.People)
 	for _, r := range n.Roles {
 		if r.By != "" {
 			text.WriteString("; " + r.Role + ": " + r.By)

@@ -256,6 +256,8 @@ type Brake struct {
 type Protect struct {
 	People []string `yaml:"people"` // addresses, lower case
 	Groups []string `yaml:"groups"` // display names or external ids of IdP groups
+	When   string   `yaml:"when"`   // CEL over person; empty: nobody is protected by it
+	Admins []string `yaml:"admins"` // addresses of every organization's admins, beside what the User Management API tells
 }
 
 // Review says how access reviews are held.

@@ -22,6 +22,7 @@ type Policy struct {
 	Deadline     time.Duration `yaml:"deadline"`      // of the handover; 0: handover.deadline
 	AtDeadline   AtDeadline    `yaml:"at_deadline"`   // empty: handover.at_deadline
 	Unlisted     Unlisted      `yaml:"unlisted"`      // empty: handover.unlisted
+	Unseen       string        `yaml:"unseen"`        // what a guard cannot see: proceed (default) or ask
 	TrustReceipt bool          `yaml:"trust_receipt"` // a hook's "done" counts without being read back
 	FollowUp     []FollowUp    `yaml:"follow_up"`     // tasks for people elsewhere, after the removal; none: nobody is asked
 	Revoke       Revoke        `yaml:"revoke"`        // required with plan mover, and only there
@@ -80,6 +81,7 @@ func (v *validator) policies() {
 		v.oneOf(string(p.AtDeadline), []string{"", "remove", "escalate", "hold"}, key+".at_deadline")
 		v.oneOf(string(p.Unlisted), []string{"", "task", "note"}, key+".unlisted")
 		v.revoke(p, key)
+		v.oneOf(p.Unseen, []string{"", "proceed", "ask"}, key+".unseen")
 		v.require(p.Successor == "" || isAddress(p.Successor), "write an e-mail address", key+".successor")
 		v.followUps(p.FollowUp, key+".follow_up")
 	}

@@ -399,6 +399,7 @@ func (v *validator) rules() {
 	v.require(b.Settle >= 0 && b.Settle <= 24*time.Hour, "write a duration from 0s to 24h", "brake.settle")
 
 	v.strings(v.c.Protect.People, isAddress, "write an e-mail address", "protect.people")
+	v.strings(v.c.Protect.Admins, isAddress, "write an e-mail address", "protect.admins")
 	v.strings(v.c.Protect.Groups, filled, "write the display name or external id of a group", "protect.groups")
 }
 

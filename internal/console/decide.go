@@ -69,7 +69,20 @@ func (c *Console) release(r *http.Request, by Operator) (int, any, error) {
 }
 
 func (c *Console) retry(r *http.Request, by Operator) (int, any, error) {
-	return c.because(r, by, "retry", offboard.Retry)
+	in, err := decode[RetryRequest](r)
+	if err == nil {
+		err = tidy(&in.Because)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if !in.Override {
+		return c.decide(r, by, "retry", func(f offboard.File) (offboard.Update, error) { return offboard.Retry(f, by.Name, in.Because) })
+	}
+	if !by.may(Admin) {
+		return 0, nil, bad(http.StatusForbidden, "only an admin lets a case pass the guards")
+	}
+	return c.decide(r, by, "retry with override", func(f offboard.File) (offboard.Update, error) { return offboard.Pass(f, by.Name, in.Because) })
 }
 
 func (c *Console) expedite(r *http.Request, by Operator) (int, any, error) {

@@ -72,7 +72,7 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"Explanation": console.Explanation{}, "Sentence": offboard.Sentence{}, "TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},
 		"Needed": console.Needed{}, "NeededRole": console.NeededRole{}, "RuleAsked": offboard.RuleAsked{},
 		"LinkRequest": console.LinkRequest{}, "NewLink": console.NewLink{},
-		"BatchResult": console.BatchResult{}, "Brake": console.Brake{}, "BrakedCase": console.BrakedCase{}, "BrakeList": console.BrakeList{},
+		"BatchResult": console.BatchResult{}, "RetryRequest": console.RetryRequest{}, "Brake": console.Brake{}, "BrakedCase": console.BrakedCase{}, "BrakeList": console.BrakeList{},
 		"BrakeRequest": console.BrakeRequest{}, "BrakeResult": console.BrakeResult{}, "SunsetRequest": console.SunsetRequest{}, "SunsetResult": console.SunsetResult{}, "Left": console.Left{},
 		"Finding": console.Finding{}, "FindingList": console.FindingList{}, "Sweep": console.Sweep{}, "SweepList": console.SweepList{},
 		"SweepRequest": console.SweepRequest{}, "FixRequest": console.FixRequest{}, "Fixed": console.Fixed{}, "FixResult": console.FixResult{},

@@ -385,6 +385,12 @@ type BecauseRequest struct {
 	Because string `json:"because,omitempty"`
 }
 
+// RetryRequest asks for another try.
+type RetryRequest struct {
+	Because  string `json:"because,omitempty"`
+	Override bool   `json:"override,omitempty"` // an admin lets the case pass the guards of protected people and admins
+}
+
 // BatchResult tells what a decision about a batch came to.
 type BatchResult struct {
 	Batch   string `json:"batch"`

@@ -42,6 +42,9 @@ func Check(cfg *config.Config) config.Problems {
 func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 	h := cfg.Handover
 	var problems config.Problems
+	if _, err := offboard.NewCondition(cfg.Protect.When); err != nil {
+		problems = append(problems, cfg.Problem("protect.when", err.Error()))
+	}
 	list := make([]offboard.Conditional, 0, len(cfg.Policies)+1)
 	for i, p := range cfg.Policies {
 		reason, known := offboard.KnownReason(p.Reason)
@@ -53,7 +56,7 @@ func policies(cfg *config.Config) (*offboard.Policies, config.Problems) {
 			Approvals: p.Approvals.People, Roles: p.Approvals.Roles, AlsoApprove: alsoApprove(p.AlsoApprove), ApprovalExpires: p.ApprovalExpires,
 			Contain: offboard.Contain(p.Contain), Successor: or(p.Successor, h.Successor),
 			Handover: or(p.Deadline, h.Deadline), AtHand: offboard.Deadline(or(p.AtDeadline, h.AtDeadline)),
-			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt, FollowUp: followUps(p.FollowUp),
+			Unlisted: offboard.Unlisted(or(p.Unlisted, h.Unlisted)), Trust: p.TrustReceipt, Unseen: unseen(p.Unseen), FollowUp: followUps(p.FollowUp),
 			Revoke: revokes(p.Revoke),
 		}})
 	}
@@ -157,9 +160,27 @@ func reachable(cfg *config.Config) func(connection, address string) bool {
 	}
 }
 
+// unseen is what a policy says about what the guards cannot see.
+func unseen(word string) offboard.Unseen {
+	if word == "ask" {
+		return offboard.UnseenAsk
+	}
+	return offboard.UnseenProceed
+}
+
 // protected tells why a person is never removed without a person's word.
 func protected(cfg *config.Config) func(offboard.Person) string {
+	condition, err := offboard.NewCondition(cfg.Protect.When)
+	if err != nil {
+		condition = func(offboard.Person) (bool, error) { return true, err } // Check has told it
+	}
 	return func(p offboard.Person) string {
+		switch yes, err := condition(p); {
+		case err != nil:
+			return "protect.when could not be told for this person, and is taken as true"
+		case yes:
+			return "this person is protected by protect.when"
+		}
 		for _, address := range p.Addresses() {
 			if slices.Contains(cfg.Protect.People, address) {
 				return "this person is on the protected list"

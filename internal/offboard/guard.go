@@ -11,6 +11,8 @@ type GuardFacts struct {
 	Paused    string    // who paused outward changes and why; empty: not paused
 	Protected string    // why the person is protected; empty: not
 	Outside   string    // why the address is out of the connection's reach; empty: it is not
+	Admin     string    // of what the leaver is the only admin, with what to do; empty: of nothing that can be seen
+	Unseen    string    // what the guards cannot see; empty: nothing
 	Approvers Approvers // who may approve
 	Now       time.Time
 }
@@ -67,11 +69,18 @@ func Guard(f GuardFacts) Permission {
 	case s.ElsewhereBy != "" && !incident && c.Plan != Mover: // a mover stays entitled
 		return refuse("the person is entitled through connection " + s.ElsewhereBy +
 			"; remove them there too, or cancel the case")
-	case f.Protected != "":
+	case f.Protected != "" && c.Override != OverrideAll:
 		return refuse(f.Protected + "; take them off the protected list, or remove them by hand in " +
-			"Amplitude under Settings > Members & Groups, then retry or resolve the case")
+			"Amplitude under Settings > Members & Groups, then retry or resolve the case" + overriding(c))
+	case f.Admin != "" && c.Override != OverrideAll && incident:
+		return refuse(f.Admin + ", then retry" + overriding(c))
+	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:
+		return refuse("the policy asks about what the guards cannot see: " + f.Unseen + "; look in Amplitude whether the leaver is the only admin of " +
+			"anything, then let the case go on with: offramp cases retry " + c.ID + " --because TEXT")
 	case f.Paused != "":
 		return wait(WaitPaused, f.Now.Add(10*time.Second), f.Paused)
+	case f.Admin != "" && c.Override != OverrideAll:
+		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then")
 	case s.SeatClaimedBy != "":
 		return wait(WaitSeat, f.Now.Add(time.Minute), "another live case works on this seat: "+s.SeatClaimedBy)
 	case unapproved != "":
@@ -80,6 +89,14 @@ func Guard(f GuardFacts) Permission {
 		return wait(WaitNotBefore, c.NotBefore, "not before "+c.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return Permission{Allowed: true}
+}
+
+// overriding tells an admin how an incident passes a guard all the same.
+func overriding(c Case) string {
+	if !c.Incident() {
+		return ""
+	}
+	return "; an admin lets it pass with: offramp cases retry " + c.ID + " --override --because TEXT"
 }
 
 // Holder tells whether another record that shares the leaver's address means

@@ -209,6 +209,25 @@ func compile(env *cel.Env, condition, names string) (cel.Program, error) {
 	return program, nil
 }
 
+// NewCondition compiles CEL over person alone, such as
+// person.title == "Break glass". An empty one never holds.
+func NewCondition(condition string) (func(Person) (bool, error), error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	program, err := compile(env, condition, "known are, of person: "+strings.Join(known(), ", "))
+	if err != nil {
+		return nil, err
+	}
+	return func(p Person) (bool, error) {
+		if program == nil {
+			return false, nil
+		}
+		return holds(program, PolicyFacts{Person: p, Was: p}.variables())
+	}, nil
+}
+
 func known() []string {
 	var out []string
 	for name := range attributes() {

@@ -17,6 +17,7 @@ type Policy struct {
 	Handover  time.Duration `json:"handover"`  // deadline after acceptance, zero: 72 h
 	AtHand    Deadline      `json:"at_deadline"`
 	Unlisted  Unlisted      `json:"unlisted"`
+	Unseen    Unseen        `json:"unseen,omitempty"`    // what a guard cannot see; zero: proceed
 	Trust     bool          `json:"trust_receipt"`       // a hook's "done" opens remove without read-back
 	FollowUp  []FollowUp    `json:"follow_up,omitempty"` // what people do elsewhere after the removal
 	Revoke    Revoke        `json:"revoke,omitzero"`     // of plan mover: what is taken away

@@ -54,11 +54,21 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 	in := offboard.Intent{
 		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
+	var facts guarded
+	if !c.giving && a.file.Effect(key).State == offboard.EffectNone {
+		var err error
+		if facts, err = a.guards(ctx, c); err != nil {
+			return p, false, err
+		}
+		in.Text += facts.said()
+	}
+	admin, unseen := facts.admin, facts.unseen
 	guard := func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Approvers: a.opts.Approvers, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}
+		facts.Admin, facts.Unseen = admin, unseen
 		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
 		if a.opts.Protected != nil {
 			facts.Protected = a.opts.Protected(f.Person)

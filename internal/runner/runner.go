@@ -69,6 +69,7 @@ type Options struct {
 	Access        bool                                  // access groups are configured
 	Reachable     func(connection, address string) bool // whether the address is in the connection's domains; nil: always
 	Protected     func(p offboard.Person) string
+	Admins        []string // addresses that the configuration names as admins of every organization
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
 	Listers       []transfer.Lister                    // hooks that know owners no API shows
@@ -120,6 +121,7 @@ type Runner struct {
 type organization struct {
 	Organization
 	roster *roster
+	admins admins
 	lists  *lists
 	log    *logReader
 }
