@@ -15,7 +15,7 @@ FUZZTIME ?= 30s
 
 ## test: everything that must hold for a change
 test: deps lint
-	go test -race -shuffle=on -timeout 9m ./...
+	go test -race -shuffle=on -timeout 30m ./...
 
 ## deps: Debian packages that the tests need, installed when missing
 deps:
