@@ -70,6 +70,7 @@ func (w *world) said(f offboard.File, text string) bool {
 }
 
 func TestTheAuditLogIsReadForwardFromNinetyDaysBack(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"cursor", "truncate"} {
 		t.Run(mode, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, s setup) {
@@ -114,6 +115,7 @@ func TestTheAuditLogIsReadForwardFromNinetyDaysBack(t *testing.T) {
 }
 
 func TestABusyAuditLogThatIsCutShortIsReadInParts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.turn("audit_mode", "truncate")
 	for i := range 2500 {
@@ -128,6 +130,7 @@ func TestABusyAuditLogThatIsCutShortIsReadInParts(t *testing.T) {
 }
 
 func TestAnAuditLogThatCannotBeReadIsNotKnown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.fault(amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: 503, Match: amplitudefake.Match{Surface: "audit"}})
 	if err := w.runner.ReadActivity(t.Context()); err == nil {
@@ -150,6 +153,7 @@ func TestAnAuditLogThatCannotBeReadIsNotKnown(t *testing.T) {
 }
 
 func TestASuccessorWhoDoesNotLogInIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		ago      time.Duration
 		unread   bool
@@ -186,6 +190,7 @@ func TestASuccessorWhoDoesNotLogInIsRefused(t *testing.T) {
 }
 
 func TestASeatThatNobodyUsedIsNotAskedAbout(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		ago    time.Duration
 		client func(*world, *amplitude.Options)
@@ -219,6 +224,7 @@ func TestASeatThatNobodyUsedIsNotAskedAbout(t *testing.T) {
 }
 
 func TestAManagerWhoLogsInIsTakenAfterAll(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -244,6 +250,7 @@ func TestAManagerWhoLogsInIsTakenAfterAll(t *testing.T) {
 }
 
 func TestASuccessorWhoLogsInWhenAskedToIsTaken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Unlisted = offboard.UnlistedTask
 	w.person("leaver", leaver)

@@ -71,6 +71,7 @@ func reply(status int, body string) http.HandlerFunc {
 // A hook that does not do its part leaves a sentence and its work to a person;
 // the removal waits for that.
 func TestAHookThatMisbehavesLeavesASentenceAndATask(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		change func(*transfer.WebhookOptions)
@@ -112,6 +113,7 @@ func TestAHookThatMisbehavesLeavesASentenceAndATask(t *testing.T) {
 // What may pass is tried again: a hook that is down for a day, or hangs for a
 // while, is asked until it answers, and acts once.
 func TestAHookThatIsAwayIsAskedUntilItIsBack(t *testing.T) {
+	t.Parallel()
 	for name, away := range map[string]http.HandlerFunc{
 		"down": reply(503, ""),
 		"hanging": func(_ http.ResponseWriter, r *http.Request) {
@@ -163,6 +165,7 @@ func TestAHookThatIsAwayIsAskedUntilItIsBack(t *testing.T) {
 // A hook's word that nothing can read back is a claim: a person looks, and a
 // lie is found out before anything is taken away.
 func TestAHookThatClaimsFalselyIsFoundOut(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := hooked(t, s, reply(200, `{"state":"done","reference":"OPS-1"}`))
@@ -191,6 +194,7 @@ func TestAHookThatClaimsFalselyIsFoundOut(t *testing.T) {
 // An answer that comes again, or when nobody waits for it any more, changes
 // nothing and leaves one sentence.
 func TestAHookThatAnswersTwiceOrTooLateLeavesOneSentence(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		var secret string
@@ -225,6 +229,7 @@ func TestAHookThatAnswersTwiceOrTooLateLeavesOneSentence(t *testing.T) {
 }
 
 func TestAHookThatAnswersAfterItsTimeLeavesOneSentence(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		var secret string

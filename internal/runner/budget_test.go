@@ -17,6 +17,7 @@ func shares() []string {
 
 // TestNoMinuteHoldsMoreThanTheRate asks in every order and at every pace.
 func TestNoMinuteHoldsMoreThanTheRate(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.IntRange(21, 90).Draw(t, "rate")
 		now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -62,6 +63,7 @@ func TestNoMinuteHoldsMoreThanTheRate(t *testing.T) {
 }
 
 func TestBudgetShares(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	used := func(n int, share amplitude.Share) (out []offboard.Use) {
 		for range n {

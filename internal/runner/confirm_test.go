@@ -57,6 +57,7 @@ func (w *world) ticking(done func() bool) {
 }
 
 func TestTheAuditLogCompletesTheHandover(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, confirming(s))
@@ -80,6 +81,7 @@ func TestTheAuditLogCompletesTheHandover(t *testing.T) {
 }
 
 func TestAnAttestedTransferIsLookedForInTheAuditLog(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		do    func(*world)
 		waits bool
@@ -147,6 +149,7 @@ func TestAnAttestedTransferIsLookedForInTheAuditLog(t *testing.T) {
 }
 
 func TestWhatBulkTransferDoesNotCoverStaysATask(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, confirming(setup{}))
 	flag := w.thing(amplitudefake.Asset{Kind: amplitudefake.KindFlag, Name: "New checkout", CreatedBy: leaver, Owners: []string{leaver}})
 	w.waitsForKim()
@@ -165,6 +168,7 @@ func TestWhatBulkTransferDoesNotCoverStaysATask(t *testing.T) {
 }
 
 func TestWhatStillNamesTheLeaverGetsOneMoreTask(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -200,6 +204,7 @@ func TestWhatStillNamesTheLeaverGetsOneMoreTask(t *testing.T) {
 }
 
 func TestAListThatCannotBeReadAgainIsSaid(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.thing(amplitudefake.Asset{Kind: amplitudefake.KindCohort, Name: "Power users", Owners: []string{leaver}})
 	f := w.waitsForKim()
@@ -213,6 +218,7 @@ func TestAListThatCannotBeReadAgainIsSaid(t *testing.T) {
 }
 
 func TestASuccessorWhoLeavesMeanwhileIsReplaced(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		fallback string
 		next     string
@@ -265,6 +271,7 @@ func TestASuccessorWhoLeavesMeanwhileIsReplaced(t *testing.T) {
 }
 
 func TestTwoWhoLeaveAndNameEachOtherInheritNothing(t *testing.T) {
+	t.Parallel()
 	for name, fallback := range map[string]string{"the fallback does": "sam@example.com", "somebody is asked": ""} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setup{})

@@ -25,6 +25,7 @@ func (w *world) groups() int {
 }
 
 func TestNothingHappensBeforeTheLeaveDateAndALaterOneGivesBack(t *testing.T) {
+	t.Parallel()
 	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

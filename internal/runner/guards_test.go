@@ -21,6 +21,7 @@ func onlyAdmin(t *testing.T, s setup) *world {
 }
 
 func TestTheLastAdminWaitsUntilThereIsAnother(t *testing.T) {
+	t.Parallel()
 	for name, hide := range map[string]string{"": "", "and Amplitude would let them go": "allow"} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, s setup) {
@@ -53,6 +54,7 @@ func TestTheLastAdminWaitsUntilThereIsAnother(t *testing.T) {
 }
 
 func TestAnAdminOverridesTheGuardOfAnIncident(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := onlyAdmin(t, s)
@@ -82,6 +84,7 @@ func TestAnAdminOverridesTheGuardOfAnIncident(t *testing.T) {
 }
 
 func TestWhatTheGuardsCannotSeeIsSaidAndThePolicyDecides(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		opts func(*runner.Options)
 		hide func(*world)
@@ -123,6 +126,7 @@ func TestWhatTheGuardsCannotSeeIsSaidAndThePolicyDecides(t *testing.T) {
 
 // The configured list of admins stands in for what cannot be seen.
 func TestTheConfiguredAdminsAreASecondSource(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Organizations[0].Roles, o.Admins = false, []string{leaver} }})
 	w.person("leaver", leaver)
 	w.deactivate()

@@ -36,6 +36,7 @@ func (w *world) found(f offboard.File) (out found) {
 }
 
 func TestAnIncidentTellsWhatTheLeaverDid(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"cursor", "truncate"} {
 		t.Run(mode, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, s setup) {
@@ -83,6 +84,7 @@ func TestAnIncidentTellsWhatTheLeaverDid(t *testing.T) {
 }
 
 func TestAnIncidentWithoutAnAuditLogSaysSo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Organizations[0].Audit = false }})
 	w.person("leaver", leaver)
 	w.incident("leaver")
@@ -94,6 +96,7 @@ func TestAnIncidentWithoutAnAuditLogSaysSo(t *testing.T) {
 }
 
 func TestSecurityIsToldThoughARotationWaits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		o.Credentials = func(offboard.Person) []runner.Credential {
 			return []runner.Credential{{Name: "warehouse", Credential: transfer.Credential{Kind: transfer.CredentialWarehouse, ID: "bq", Name: "warehouse", Organization: "acme"}}}
@@ -118,6 +121,7 @@ func TestSecurityIsToldThoughARotationWaits(t *testing.T) {
 }
 
 func TestAnIncidentKeepsWhatTheLeaverCouldReach(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		enrolled string
 		roles    string
@@ -167,6 +171,7 @@ func TestAnIncidentKeepsWhatTheLeaverCouldReach(t *testing.T) {
 }
 
 func TestAStrangersSeatIsRemovedInAnIncident(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -184,6 +189,7 @@ func TestAStrangersSeatIsRemovedInAnIncident(t *testing.T) {
 }
 
 func TestAStrangersAddressThatSomebodyTakesIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.seat(leaver, amplitudefake.RoleMember)
 	p, err := w.store.AdoptPerson(t.Context(), "okta", leaver)
@@ -199,6 +205,7 @@ func TestAStrangersAddressThatSomebodyTakesIsLeftAlone(t *testing.T) {
 }
 
 func TestWhatIsUnassignedAfterAnIncidentIsGivenAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Confirm = 15 * time.Minute }})
 	w.policy.Unlisted = offboard.UnlistedByUse
 	w.person("leaver", leaver)

@@ -81,6 +81,7 @@ func sourcesOf(f offboard.File) map[string]string {
 }
 
 func TestInventoryListsOneOfEachKindWithItsSource(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	project, second := w.fake.Credentials().Projects[0], w.fake.Credentials().Projects[1]
 	upper, other := "JO@Example.COM", "other@example.com"
@@ -132,6 +133,7 @@ func TestInventoryListsOneOfEachKindWithItsSource(t *testing.T) {
 }
 
 func TestInventoryLeavesOutWhatIsSomebodyElses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	project := w.fake.Credentials().Projects[0]
 	for _, who := range []string{
@@ -162,6 +164,7 @@ func TestInventoryLeavesOutWhatIsSomebodyElses(t *testing.T) {
 }
 
 func TestInventoryTakesADisplayNameThatNobodyElseHas(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		others int
 		doubt  bool
@@ -188,6 +191,7 @@ func TestInventoryTakesADisplayNameThatNobodyElseHas(t *testing.T) {
 }
 
 func TestInventoryNamesDeploymentsOnlyFromTheRegistry(t *testing.T) {
+	t.Parallel()
 	var known []runner.Credential
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		o.Credentials = func(offboard.Person) []runner.Credential { return known }
@@ -219,6 +223,7 @@ func TestInventoryNamesDeploymentsOnlyFromTheRegistry(t *testing.T) {
 }
 
 func TestManyCasesAreAnsweredFromOneReading(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Approvals = 1
 	for i := range 10 {
@@ -277,6 +282,7 @@ func TestManyCasesAreAnsweredFromOneReading(t *testing.T) {
 }
 
 func TestWhatNoAPICanHandOverIsInTheOneTask(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Unlisted = offboard.UnlistedTask
 	w.person("leaver", leaver)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestInventoryTellsWhatItCouldNotSee(t *testing.T) {
+	t.Parallel()
 	const flagsAt, chartsAt, eventsAt, tablesAt = ": flags", ": charts", ": events", ": lookup tables"
 	for name, tc := range map[string]struct {
 		client func(*world, *amplitude.Options)
@@ -78,6 +79,7 @@ func TestInventoryTellsWhatItCouldNotSee(t *testing.T) {
 }
 
 func TestInventoryWaitsForAnAPIThatIsDown(t *testing.T) {
+	t.Parallel()
 	for _, surface := range []string{"taxonomy", "cohorts", "lookup_tables", "experiment", "developer"} {
 		t.Run(surface, func(t *testing.T) {
 			w := newWorld(t, setup{})
@@ -100,6 +102,7 @@ func TestInventoryWaitsForAnAPIThatIsDown(t *testing.T) {
 }
 
 func TestInventorySaysWhereTheListOfChartsEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	project := w.fake.Credentials().Projects[0]
 	for i := range 10_000 {
@@ -114,6 +117,7 @@ func TestInventorySaysWhereTheListOfChartsEnds(t *testing.T) {
 }
 
 func TestInventoryTellsOfProjectsThatAreNotConfigured(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Organizations[0].Projects = o.Organizations[0].Projects[:1] }})
 	second := w.fake.Credentials().Projects[1]
 	w.thing(amplitudefake.Asset{Kind: amplitudefake.KindChart, Name: "Elsewhere", CreatedBy: leaver, Project: second.ID})
@@ -125,6 +129,7 @@ func TestInventoryTellsOfProjectsThatAreNotConfigured(t *testing.T) {
 }
 
 func TestInventoryGoesOnWithoutAListThatStaysSilent(t *testing.T) {
+	t.Parallel()
 	for _, surface := range []string{"taxonomy", "lookup_tables", "experiment", "developer"} {
 		t.Run(surface, func(t *testing.T) {
 			w := newWorld(t, setup{})

@@ -29,6 +29,7 @@ func (c *catalogue) List(_ context.Context, q transfer.Inquiry) ([]transfer.Asse
 }
 
 func TestInventoryAsksTheHooksThatKnowOwners(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		hook := &catalogue{}
@@ -53,6 +54,7 @@ func TestInventoryAsksTheHooksThatKnowOwners(t *testing.T) {
 }
 
 func TestAHookThatCannotTellIsAListThatWasNotSeen(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		err   error
 		times int

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAReductionSurvivesFaults(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]amplitudefake.Fault{
 		"refused for a while":    {Kind: amplitudefake.FaultStatus, Status: 403, Count: 3},
 		"broken for a while":     {Kind: amplitudefake.FaultStatus, Status: 500, Count: 3},
@@ -59,6 +60,7 @@ func TestAReductionSurvivesFaults(t *testing.T) {
 }
 
 func TestAReductionThatIsOnlySaidIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	group := amplitudefake.Match{Method: http.MethodPatch, PathRegexp: "Groups"}
 	for name, row := range map[string]struct {
 		match  amplitudefake.Match
@@ -96,6 +98,7 @@ func TestAReductionThatIsOnlySaidIsNotBelieved(t *testing.T) {
 }
 
 func TestAccessThatComesBackDuringTheWatchIsNoticed(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, setup{}, offboard.Revoke{Leave: []string{"Web"}})
 	o.department("Sales")
 	o.run(time.Hour, func() bool { return !o.caseOf(leaver).Case.Verified.IsZero() })
@@ -115,6 +118,7 @@ func TestAccessThatComesBackDuringTheWatchIsNoticed(t *testing.T) {
 }
 
 func TestNobodyIsInvitedByJoiningAGroup(t *testing.T) {
+	t.Parallel()
 	c := &cut{}
 	var o *office
 	c.world = func() *world {
@@ -176,6 +180,7 @@ func (c *cut) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestAReductionThatWasKilledIsFinished(t *testing.T) {
+	t.Parallel()
 	for _, before := range []bool{true, false} {
 		for at := 1; at <= 3; at++ {
 			onBoth(t, func(t *testing.T, s setup) {

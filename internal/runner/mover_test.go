@@ -128,6 +128,7 @@ const (
 )
 
 func TestAMoverLosesWhatThePolicyNamesAndNothingElse(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		revoke   func(o *office) offboard.Revoke
 		projects func(o *office) map[int]string
@@ -166,7 +167,6 @@ func TestAMoverLosesWhatThePolicyNamesAndNothingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, s setup) {
 				t.Helper()
-				t.Parallel()
 				o := newOffice(t, s, offboard.Revoke{})
 				o.triggers = moves(t, offboard.Policy{Name: "movers", Plan: offboard.Mover, Revoke: row.revoke(o)})
 				before := o.others()
@@ -191,6 +191,7 @@ func TestAMoverLosesWhatThePolicyNamesAndNothingElse(t *testing.T) {
 }
 
 func TestAMoverWhoHeldNothingOfItIsToldSo(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, setup{}, offboard.Revoke{Leave: []string{"Readers"}})
 	o.department("Sales")
 	f := o.closed(leaver)
@@ -201,6 +202,7 @@ func TestAMoverWhoHeldNothingOfItIsToldSo(t *testing.T) {
 }
 
 func TestAGroupThatStillGivesAccessIsAPersonsTask(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		o := newOffice(t, s, offboard.Revoke{})
@@ -240,6 +242,7 @@ func itoa(n int) string {
 }
 
 func TestWithoutTheUserManagementAPIDirectRolesAreAPersonsTask(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(o *office){
 		"not enrolled": func(o *office) {
 			if err := o.fake.SetSwitch(amplitudefake.SwitchEnrolled, "false"); err != nil {
@@ -285,6 +288,7 @@ func TestWithoutTheUserManagementAPIDirectRolesAreAPersonsTask(t *testing.T) {
 }
 
 func TestAMoverWhoMovesBackKeepsOrGetsBackWhatTheyHeld(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		for name, when := range map[string]func(o *office){
@@ -335,6 +339,7 @@ func TestAMoverWhoMovesBackKeepsOrGetsBackWhatTheyHeld(t *testing.T) {
 }
 
 func TestWhoeverMovesOnMeanwhileLosesWhatTheNewerPolicySays(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		o := newOffice(t, s, offboard.Revoke{})
@@ -364,6 +369,7 @@ func TestWhoeverMovesOnMeanwhileLosesWhatTheNewerPolicySays(t *testing.T) {
 }
 
 func TestAMoverIsEntitledAllAlong(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		o := newOffice(t, s, offboard.Revoke{Leave: []string{"Core"}})
@@ -385,6 +391,7 @@ func TestAMoverIsEntitledAllAlong(t *testing.T) {
 }
 
 func TestWhoeverLeavesWhileTheyMoveIsRemoved(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		for name, row := range map[string]struct {
@@ -437,6 +444,7 @@ func TestWhoeverLeavesWhileTheyMoveIsRemoved(t *testing.T) {
 }
 
 func TestSomebodyDeactivatedIsReducedWhereThePolicySaysSo(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		o := newOffice(t, s, offboard.Revoke{})
@@ -460,6 +468,7 @@ func TestSomebodyDeactivatedIsReducedWhereThePolicySaysSo(t *testing.T) {
 }
 
 func TestObserveTellsWhatAMoverWouldLose(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, setup{opts: func(o *runner.Options) { o.Observe = true }}, offboard.Revoke{})
 	o.triggers = moves(t, offboard.Policy{Name: "movers", Plan: offboard.Mover, Revoke: offboard.Revoke{
 		Projects: []int{o.web}, Leave: []string{"Core"}, Join: []string{"Readers"}, OrganizationRole: "Member",
@@ -478,6 +487,7 @@ func TestObserveTellsWhatAMoverWouldLose(t *testing.T) {
 }
 
 func TestANameThatMeansNothingChangesNothing(t *testing.T) {
+	t.Parallel()
 	for text, r := range map[string]offboard.Revoke{
 		"no organization has a permission group Wbe": {All: true, Leave: []string{"Wbe"}},
 		"has no role Reader":                         {Role: "Reader"},

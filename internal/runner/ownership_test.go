@@ -46,6 +46,7 @@ func (w *world) stepDone(n offboard.StepName) func() bool {
 }
 
 func TestAnIncidentKnowsWhatItsLeaverOwned(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -77,6 +78,7 @@ func TestAnIncidentKnowsWhatItsLeaverOwned(t *testing.T) {
 }
 
 func TestWithoutASweepAnIncidentSaysThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		policy offboard.Unlisted
 		tasks  int
@@ -115,6 +117,7 @@ type answering func(*http.Request) (*http.Response, error)
 func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestALaterReadingThatFailsKeepsWhatIsKnown(t *testing.T) {
+	t.Parallel()
 	var empty atomic.Bool
 	lying := func(_ *world, o *amplitude.Options) {
 		simulator := o.Transport
@@ -153,6 +156,7 @@ func TestALaterReadingThatFailsKeepsWhatIsKnown(t *testing.T) {
 }
 
 func TestASweepReplacesWhatIsNoLongerTrue(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -178,6 +182,7 @@ func TestASweepReplacesWhatIsNoLongerTrue(t *testing.T) {
 }
 
 func TestAListThatStaysSilentIsFilledFromTheSweep(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.thing(amplitudefake.Asset{Kind: amplitudefake.KindChart, Name: "Weekly", CreatedBy: leaver})
 	w.sweep()
@@ -190,6 +195,7 @@ func TestAListThatStaysSilentIsFilledFromTheSweep(t *testing.T) {
 }
 
 func TestOneReplicaSweeps(t *testing.T) {
+	t.Parallel()
 	var second *runner.Runner
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		var err error

@@ -8,6 +8,7 @@ import (
 )
 
 func TestNothingIsAskedOfAmplitudeForSomebodyMadeUp(t *testing.T) {
+	t.Parallel()
 	for story, reason := range map[string]string{"a leaver": "", "an incident": string(offboard.SecurityIncident)} {
 		t.Run(story, func(t *testing.T) {
 			w := newWorld(t, setup{})

@@ -95,6 +95,7 @@ func lies() map[string][2]string {
 }
 
 func TestAListThatLeavesPeopleOutProvesNoAbsence(t *testing.T) {
+	t.Parallel()
 	story := func(t *testing.T, members int, name, value string) {
 		t.Helper()
 		inBubble(t, setup{}, func(w *world) {
@@ -126,6 +127,7 @@ func TestAListThatLeavesPeopleOutProvesNoAbsence(t *testing.T) {
 }
 
 func TestAListThatLeavesPeopleOutStopsNobody(t *testing.T) {
+	t.Parallel()
 	for size, members := range map[string]int{"small": 40, "large": large} {
 		for lie, s := range lies() {
 			if s[1] == "empty" {
@@ -147,6 +149,7 @@ func TestAListThatLeavesPeopleOutStopsNobody(t *testing.T) {
 }
 
 func TestAnEmptyListEndsNoCaseUntilItIsPutRight(t *testing.T) {
+	t.Parallel()
 	inBubble(t, setup{}, func(w *world) {
 		w.hire(3)
 		w.set(amplitudefake.SwitchListCut, "empty")
@@ -165,6 +168,7 @@ func TestAnEmptyListEndsNoCaseUntilItIsPutRight(t *testing.T) {
 }
 
 func TestManyLeaversAndListsThatLag(t *testing.T) {
+	t.Parallel()
 	for name, switches := range map[string]map[string]string{
 		"the list is behind":    {amplitudefake.SwitchListLag: "90s"},
 		"reading by id is late": {amplitudefake.SwitchListLag: "90s", amplitudefake.SwitchLagReverse: "on"},
@@ -185,6 +189,7 @@ func TestManyLeaversAndListsThatLag(t *testing.T) {
 }
 
 func TestABudgetThatRunsOutInTheMiddleOfTheListCostsNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, setup{client: budgeted(30)}, func(w *world) { // ten a minute, and the list takes 16
 		w.hire(12)
 		w.crowd(1500)
@@ -252,6 +257,7 @@ func (g *gate) allow(s amplitude.Share, n int) {
 }
 
 func TestAReadingThatRestedTooLongIsBegunAnew(t *testing.T) {
+	t.Parallel()
 	g := &gate{left: map[amplitude.Share]int{amplitude.ShareVerify: 2}}
 	inBubble(t, setup{client: func(_ *world, o *amplitude.Options) { o.Budget = g }}, func(w *world) {
 		w.hire(4)
@@ -273,6 +279,7 @@ func TestAReadingThatRestedTooLongIsBegunAnew(t *testing.T) {
 }
 
 func TestARemovalThatWaitsForTheBudgetIsNotBegun(t *testing.T) {
+	t.Parallel()
 	g := &gate{left: map[amplitude.Share]int{amplitude.ShareRemove: 0}}
 	inBubble(t, setup{client: func(_ *world, o *amplitude.Options) { o.Budget = g }}, func(w *world) {
 		w.person("leaver", leaver)
@@ -291,6 +298,7 @@ func TestARemovalThatWaitsForTheBudgetIsNotBegun(t *testing.T) {
 }
 
 func TestTwoReplicasReadAtOnceWithinOneBudget(t *testing.T) {
+	t.Parallel()
 	const rate = 60
 	var again runner.Options
 	inBubble(t, setup{client: budgeted(rate), opts: func(o *runner.Options) { again = *o }}, func(w *world) {
@@ -316,6 +324,7 @@ func TestTwoReplicasReadAtOnceWithinOneBudget(t *testing.T) {
 }
 
 func TestALookThatWaitsForOthersSaysSo(t *testing.T) {
+	t.Parallel()
 	inBubble(t, setup{}, func(w *world) {
 		w.hire(8)
 		w.crowd(large)
@@ -349,6 +358,7 @@ func TestALookThatWaitsForOthersSaysSo(t *testing.T) {
 }
 
 func TestTimesThatPassedTogetherAreOneLook(t *testing.T) {
+	t.Parallel()
 	for name, members := range map[string]int{"small": 10, "large": large} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, setup{}, func(w *world) {
@@ -379,6 +389,7 @@ func TestTimesThatPassedTogetherAreOneLook(t *testing.T) {
 }
 
 func TestAClockThatJumpsMakesNoOldListNew(t *testing.T) {
+	t.Parallel()
 	for name, members := range map[string]int{"small": 10, "large": large} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setup{})
@@ -402,6 +413,7 @@ func TestAClockThatJumpsMakesNoOldListNew(t *testing.T) {
 }
 
 func TestALongListThatShrinksForGoodReasonsIsBelieved(t *testing.T) {
+	t.Parallel()
 	inBubble(t, setup{}, func(w *world) {
 		w.crowd(large + 100)
 		w.hire(4)

@@ -54,6 +54,7 @@ func (v *vault) jump(most, step time.Duration, done func() bool) {
 }
 
 func TestARotationHookThatAnswersBadlyIsToldAndGotAround(t *testing.T) {
+	t.Parallel()
 	done := `{"state":"done","reference":"T-1"}`
 	say := func(text string) func(http.ResponseWriter, *http.Request, int) {
 		return func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = io.WriteString(w, text) }
@@ -120,6 +121,7 @@ func TestARotationHookThatAnswersBadlyIsToldAndGotAround(t *testing.T) {
 }
 
 func TestALateCallBackCountsOnceAndOnlyWhileItIsAwaited(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -159,6 +161,7 @@ func TestALateCallBackCountsOnceAndOnlyWhileItIsAwaited(t *testing.T) {
 }
 
 func TestAHookThatFailsLaterLeavesItToAPerson(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	secret := ""
 	v.hook.onRotate = func(ctx context.Context, _ int) (transfer.Receipt, error) {
@@ -184,6 +187,7 @@ func TestAHookThatFailsLaterLeavesItToAPerson(t *testing.T) {
 }
 
 func TestARetirementThatFailsIsRepeated(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)

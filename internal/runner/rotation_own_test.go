@@ -35,6 +35,7 @@ func (v *vault) ended(kind transfer.CredentialKind) string {
 }
 
 func TestAnOldKeyThatStillWorksIsFoundOutAndProvenDeadLater(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -68,6 +69,7 @@ func TestAnOldKeyThatStillWorksIsFoundOutAndProvenDeadLater(t *testing.T) {
 }
 
 func TestAKeyThatOfframpHoldsNoMoreIsNotCalledDead(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	id := v.ended(transfer.CredentialManagementKey)
 	v.own = func(transfer.Credential) string { return "another" } // restarted with the new value
@@ -80,6 +82,7 @@ func TestAKeyThatOfframpHoldsNoMoreIsNotCalledDead(t *testing.T) {
 }
 
 func TestAProbeThatGetsNoAnswerProvesNothing(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.fault(amplitudefake.Fault{Match: amplitudefake.Match{Surface: "taxonomy"}, Kind: amplitudefake.FaultStatus, Status: 503})
 	id := v.ended(transfer.CredentialSecretKey)
@@ -90,6 +93,7 @@ func TestAProbeThatGetsNoAnswerProvesNothing(t *testing.T) {
 }
 
 func TestOfframpsOwnKeyIsNeverReplacedByAHook(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.own = func(transfer.Credential) string { return "as configured" }
 	v.known = []runner.Credential{v.credential("bigquery", transfer.CredentialWarehouse, "bq")} // of a kind that the hook takes
@@ -102,6 +106,7 @@ func TestOfframpsOwnKeyIsNeverReplacedByAHook(t *testing.T) {
 }
 
 func TestAPauseAndHoldsStopRotationsToo(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -130,6 +135,7 @@ func TestAPauseAndHoldsStopRotationsToo(t *testing.T) {
 }
 
 func TestAHeldCaseDoesNotHaveItsKeysReplaced(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.known = []runner.Credential{v.credential("bigquery", transfer.CredentialWarehouse, "bq")}
 	if err := v.store.Pause(t.Context(), "kim", "audit"); err != nil {

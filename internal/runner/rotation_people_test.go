@@ -26,6 +26,7 @@ func (v *vault) two() {
 }
 
 func TestATaskOutlivesTheCaseInWhichItWasOpened(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -51,6 +52,7 @@ func TestATaskOutlivesTheCaseInWhichItWasOpened(t *testing.T) {
 }
 
 func TestARotationThatNobodyNeedsAnyMoreIsDropped(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.two()
 	for _, who := range []string{leaver, "lee@example.com"} {
@@ -72,6 +74,7 @@ func (v *vault) deactivateAgain() {
 }
 
 func TestWhoKnewTheOldOneDoesNotAttestTheNew(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -94,6 +97,7 @@ func TestWhoKnewTheOldOneDoesNotAttestTheNew(t *testing.T) {
 }
 
 func TestADeclinedReplacementStopsOneCaseAndCanBeAskedAgain(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.two()
 	task := v.only("slack").Tasks[0]
@@ -123,6 +127,7 @@ func TestADeclinedReplacementStopsOneCaseAndCanBeAskedAgain(t *testing.T) {
 }
 
 func TestTheOldOneIsEndedByHandAfterTheCaseClosed(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -170,6 +175,7 @@ func TestTheOldOneIsEndedByHandAfterTheCaseClosed(t *testing.T) {
 }
 
 func TestAConsumersWordEndsTheOverlap(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, setup{})
 	v.known = []runner.Credential{v.deployment()}
 	v.person("leaver", leaver)
@@ -198,6 +204,7 @@ func TestAConsumersWordEndsTheOverlap(t *testing.T) {
 }
 
 func TestAnIncidentEndsTheOldOneAtOnceAndGetsANewOneAlways(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -234,6 +241,7 @@ func TestAnIncidentEndsTheOldOneAtOnceAndGetsANewOneAlways(t *testing.T) {
 }
 
 func TestWhoLeavesSoonAfterAReplacementIsServedByItOrNot(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		every time.Duration
 		want  int
@@ -257,6 +265,7 @@ func TestWhoLeavesSoonAfterAReplacementIsServedByItOrNot(t *testing.T) {
 }
 
 func TestAccessToAProjectMakesSomebodyKnowItsKeys(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		group, enrolled bool
 		want            int
@@ -293,6 +302,7 @@ func TestAccessToAProjectMakesSomebodyKnowItsKeys(t *testing.T) {
 }
 
 func TestWhoKeepsAndUsesACredentialIsWrittenTo(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		s.opts = func(o *runner.Options) { o.Audience = &offboard.Audience{Mail: true} }

@@ -287,6 +287,7 @@ func (v *vault) attest(f offboard.RotationFile, by string) {
 }
 
 func TestAKeyIsReplacedBeforeTheRemovalAndEndedAfterTheOverlap(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
@@ -321,6 +322,7 @@ func TestAKeyIsReplacedBeforeTheRemovalAndEndedAfterTheOverlap(t *testing.T) {
 }
 
 func TestFiguresTwoHundredContractorsMakeOneRotationPerCredential(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)

@@ -12,11 +12,16 @@ import (
 // onBoth runs a story on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, story func(t *testing.T, s setup)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { story(t, setup{}) })
-	t.Run("postgres", func(t *testing.T) { story(t, setup{postgres: true}) })
+	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			story(t, setup{postgres: postgres})
+		})
+	}
 }
 
 func TestLeaverIsRemovedAndProven(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -45,6 +50,7 @@ func TestLeaverIsRemovedAndProven(t *testing.T) {
 }
 
 func TestNothingIsTakenBeforeHandoverIsDone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Approvals, w.policy.Unlisted = 1, offboard.UnlistedTask
 	w.person("leaver", leaver)
@@ -112,6 +118,7 @@ func (w *world) ownersOf(project int, id string) []string {
 }
 
 func TestIncidentRemovesFirst(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -134,6 +141,7 @@ func TestIncidentRemovesFirst(t *testing.T) {
 }
 
 func TestRehiredBeforeTheRemovalIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Approvals = 1
 	w.person("leaver", leaver)
@@ -159,6 +167,7 @@ func TestRehiredBeforeTheRemovalIsLeftAlone(t *testing.T) {
 }
 
 func TestNewHireTakesTheAddressWhileTheCaseWaits(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -180,6 +189,7 @@ func TestNewHireTakesTheAddressWhileTheCaseWaits(t *testing.T) {
 }
 
 func TestNewHireTakesTheAddressDuringTheWatch(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -200,6 +210,7 @@ func TestNewHireTakesTheAddressDuringTheWatch(t *testing.T) {
 }
 
 func TestLiesAndTrouble(t *testing.T) {
+	t.Parallel()
 	scim := amplitudefake.Match{Surface: "scim"}
 	deletes := amplitudefake.Match{Surface: "scim", Method: "DELETE"}
 	for name, tc := range map[string]struct {
@@ -265,6 +276,7 @@ func TestLiesAndTrouble(t *testing.T) {
 }
 
 func TestObserveChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Observe = true }})
 	w.person("leaver", leaver)
 	w.deactivate()
@@ -279,6 +291,7 @@ func TestObserveChangesNothing(t *testing.T) {
 }
 
 func TestProtectedPersonNeedsAPerson(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		o.Protected = func(offboard.Person) string { return "this person is on the protected list" }
 	}})
@@ -291,6 +304,7 @@ func TestProtectedPersonNeedsAPerson(t *testing.T) {
 }
 
 func TestNoSeatClosesTheCase(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.directoryOnly("leaver", leaver)
 	w.deactivate()

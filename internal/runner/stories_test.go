@@ -27,6 +27,7 @@ func (w *world) decide(caseID string, decide func(offboard.File) (offboard.Updat
 }
 
 func TestARemovalThatDidNotHoldIsMadeAgainOnRetry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	if err := w.fake.SetSwitch("drop_write", "true"); err != nil {
 		t.Fatal(err)
@@ -46,6 +47,7 @@ func TestARemovalThatDidNotHoldIsMadeAgainOnRetry(t *testing.T) {
 }
 
 func TestSomebodyWhoComesBackDuringTheWatchIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.person("leaver", leaver)
 	w.deactivate()
@@ -62,6 +64,7 @@ func TestSomebodyWhoComesBackDuringTheWatchIsNoticed(t *testing.T) {
 }
 
 func TestRehiredAfterTheRemovalEndsTheWatch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.person("leaver", leaver)
 	w.deactivate()
@@ -75,6 +78,7 @@ func TestRehiredAfterTheRemovalEndsTheWatch(t *testing.T) {
 }
 
 func TestAnIncidentOvertakesAWaitingCase(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -96,6 +100,7 @@ func TestAnIncidentOvertakesAWaitingCase(t *testing.T) {
 }
 
 func TestWithoutASuccessorAPersonIsAskedAndTheDeadlineDecides(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		reason   string
 		orphaned bool
@@ -142,6 +147,7 @@ func TestWithoutASuccessorAPersonIsAskedAndTheDeadlineDecides(t *testing.T) {
 }
 
 func TestAHeldCaseStandsStillUntilItIsReleased(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Approvals = 1
 	w.person("leaver", leaver)
@@ -163,6 +169,7 @@ func TestAHeldCaseStandsStillUntilItIsReleased(t *testing.T) {
 }
 
 func TestAPauseStopsEverythingOutward(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	if err := w.store.Pause(t.Context(), "kim", "audit"); err != nil {
 		t.Fatal(err)
@@ -183,6 +190,7 @@ func TestAPauseStopsEverythingOutward(t *testing.T) {
 }
 
 func TestAnOperatorOpensAnIncidentForSomebodyActive(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -202,6 +210,7 @@ func TestAnOperatorOpensAnIncidentForSomebodyActive(t *testing.T) {
 }
 
 func TestASecondConnectionKeepsTheSeat(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.person("leaver", leaver)
 	_, err := w.store.ChangePerson(t.Context(), offboard.PersonChange{
@@ -223,6 +232,7 @@ func TestASecondConnectionKeepsTheSeat(t *testing.T) {
 }
 
 func TestWhoComesBackAndLeavesAgainIsRemovedAgain(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -246,6 +256,7 @@ func TestWhoComesBackAndLeavesAgainIsRemovedAgain(t *testing.T) {
 }
 
 func TestAFlappingDeactivationIsNotLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Approvals = 1
 	w.person("leaver", leaver)
@@ -261,6 +272,7 @@ func TestAFlappingDeactivationIsNotLost(t *testing.T) {
 }
 
 func TestAnIncidentStaysWithinTheConnectionsDomains(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) {
 		o.Reachable = func(_, address string) bool { return offboard.Domain(address) == "example.com" }
 	}})
@@ -281,6 +293,7 @@ func TestAnIncidentStaysWithinTheConnectionsDomains(t *testing.T) {
 }
 
 func TestACaseThatStandsStillDoesNotKeepTheSeatFromAnIncident(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		w := newWorld(t, s)
@@ -311,6 +324,7 @@ func TestACaseThatStandsStillDoesNotKeepTheSeatFromAnIncident(t *testing.T) {
 }
 
 func TestADeclinedTaskCanBeAskedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Unlisted = offboard.UnlistedTask
 	w.person("leaver", leaver)
@@ -334,6 +348,7 @@ func TestADeclinedTaskCanBeAskedAgain(t *testing.T) {
 }
 
 func TestAnAmplitudeThatCannotBeAskedDoesNotStopATerminationForEver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.policy.Handover = time.Hour
 	w.person("leaver", leaver)

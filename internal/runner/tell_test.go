@@ -48,6 +48,7 @@ func (w *world) expect(caseID string, want ...string) {
 }
 
 func TestEverybodyWhoHasToKnowIsToldOnceAndFollowUpsOutliveTheCase(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
@@ -123,6 +124,7 @@ func TestEverybodyWhoHasToKnowIsToldOnceAndFollowUpsOutliveTheCase(t *testing.T)
 }
 
 func TestSecurityIsToldOfAnIncidentBeforeItIsProvenAndThoughItCannotBe(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
@@ -145,6 +147,7 @@ func TestSecurityIsToldOfAnIncidentBeforeItIsProvenAndThoughItCannotBe(t *testin
 }
 
 func TestApproversAreAskedBeforeACaseMayBeginAndNobodyElse(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		s.opts = func(o *runner.Options) { o.Audience, o.Approvers = everybody(), listed("lee@example.com", leaver) }
@@ -195,6 +198,7 @@ func TestApproversAreAskedBeforeACaseMayBeginAndNobodyElse(t *testing.T) {
 }
 
 func TestWithoutAMailServerTheTimelineSaysWhomToTell(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.person("leaver", leaver)
 	w.person("boss", "kim@example.com")
@@ -212,6 +216,7 @@ func TestWithoutAMailServerTheTimelineSaysWhomToTell(t *testing.T) {
 }
 
 func TestObserveModeSaysWhoWouldBeTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Audience, o.Observe = everybody(), true }})
 	w.policy.FollowUp = []offboard.FollowUp{{Title: "Update the roster"}}
 	w.person("leaver", leaver)

@@ -2,6 +2,7 @@
 -- UTC milliseconds with 0 for "not yet"; JSON is text.
 
 -- +goose Up
+-- +goose StatementBegin
 
 create table person (
     id            text    not null primary key,
@@ -278,26 +279,4 @@ create table pause (
     why     text   not null,
     at      bigint not null
 );
-
--- +goose Down
-drop table pause;
-drop table schedule;
-drop table budget;
-drop table budget_use;
-drop table evidence;
-drop table timeline;
-drop table seat_claim;
-drop table rotation_case;
-drop table rotation;
-drop table receipt;
-drop table effect;
-drop table approval;
-drop table task;
-drop table asset;
-drop table step;
-drop table cases;
-drop table token;
-drop table membership;
-drop table scim_group;
-drop table person_address;
-drop table person;
+-- +goose StatementEnd

@@ -1,6 +1,7 @@
 -- What the last sweeps saw in Amplitude, and where it differs from what is meant.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- The seats of every organization, as the sweeps saw them.
 create table member (
@@ -92,12 +93,4 @@ create index finding_address on finding (organization, address_key) where state 
 
 create index cases_ended on cases (address_key, id) where closed_at > 0;
 create index cases_ended_at on cases (closed_at, id) where closed_at > 0;
-
--- +goose Down
-drop index cases_ended_at;
-drop index cases_ended;
-drop table finding;
-drop table seat_event;
-drop table sweep;
-drop table member_group;
-drop table member;
+-- +goose StatementEnd

@@ -1,6 +1,7 @@
 -- The brake: when many cases open at once, and what an operator said about it.
 
 -- +goose Up
+-- +goose StatementBegin
 
 alter table cases add column braked boolean not null default false;  -- batch is the id of a brake
 alter table cases add column cleared boolean not null default false; -- a person let the case go on: no brake catches it again
@@ -31,14 +32,4 @@ create table brake (
 );
 create unique index brake_engaged on brake (scope, name) where released_at = 0;
 create index brake_ended on brake (released_at) where released_at > 0;
-
--- +goose Down
-drop table brake;
-drop table brake_scope;
-drop index cases_batch;
-drop index cases_urgent;
-drop index cases_counted;
-alter table cases drop column counted_at;
-alter table cases drop column override;
-alter table cases drop column cleared;
-alter table cases drop column braked;
+-- +goose StatementEnd

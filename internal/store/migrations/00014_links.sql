@@ -1,6 +1,7 @@
 -- Personal links, and what an approval needs beyond a name.
 
 -- +goose Up
+-- +goose StatementBegin
 
 create table link (
     hash       text    not null primary key,
@@ -18,8 +19,4 @@ create index link_case on link (case_id, task_id);
 
 alter table approval add column via text not null default '';
 alter table approval add column attachments text not null default '';
-
--- +goose Down
-alter table approval drop column attachments;
-alter table approval drop column via;
-drop table link;
+-- +goose StatementEnd

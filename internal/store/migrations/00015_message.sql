@@ -1,6 +1,7 @@
 -- Messages that leave the process, and tasks that outlive their case.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- A message is written with what it tells of and sent later. Recipient is an
 -- address, or # and the name of a channel; case_id is empty for announcements.
@@ -24,6 +25,4 @@ create table message (
     unique (case_id, msg_key, recipient)
 );
 create index message_due on message (next_at) where state = 'pending';
-
--- +goose Down
-drop table message;
+-- +goose StatementEnd

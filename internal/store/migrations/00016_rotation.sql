@@ -2,6 +2,7 @@
 -- that outlives the case in which it was opened.
 
 -- +goose Up
+-- +goose StatementBegin
 alter table rotation add column configured text not null default '';
 alter table rotation add column detail text not null default '';
 alter table rotation add column due_at bigint not null default 0;
@@ -14,14 +15,4 @@ create index rotation_due on rotation (wake_at) where wake_at > 0;
 
 alter table task add column rotation_id text not null default '';
 create index task_rotation on task (rotation_id) where rotation_id <> '';
-
--- +goose Down
-drop index task_rotation;
-alter table task drop column rotation_id;
-drop index rotation_due;
-alter table rotation drop column epoch;
-alter table rotation drop column lease_until;
-alter table rotation drop column wake_at;
-alter table rotation drop column due_at;
-alter table rotation drop column detail;
-alter table rotation drop column configured;
+-- +goose StatementEnd

@@ -2,6 +2,7 @@
 -- Both are read from Amplitude by sweeps and may be thrown away at any time.
 
 -- +goose Up
+-- +goose StatementBegin
 
 create table owned_asset (
     organization text   not null,
@@ -58,10 +59,4 @@ create table activity_mark (
     known_from   bigint not null,
     read_to      bigint not null
 );
-
--- +goose Down
-drop table activity_mark;
-drop table bulk_transfer;
-drop table activity;
-drop table owned_list;
-drop table owned_asset;
+-- +goose StatementEnd

@@ -1,4 +1,5 @@
 -- +goose Up
+-- +goose StatementBegin
 create table review (
     id          text   not null primary key,
     state       text   not null,
@@ -32,7 +33,4 @@ create table review_item (
     joined       bigint not null,
     primary key (review_id, organization, address_key)
 );
-
--- +goose Down
-drop table review_item;
-drop table review;
+-- +goose StatementEnd

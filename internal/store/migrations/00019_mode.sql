@@ -1,8 +1,7 @@
 -- +goose Up
+-- +goose StatementBegin
 create table setting (
     name  text not null primary key,
     value text not null
 );
-
--- +goose Down
-drop table setting;
+-- +goose StatementEnd
