@@ -18,7 +18,7 @@ func (d *Daemon) newSweeper(orgs []runner.Organization) (*drift.Sweeper, error) 
 	o := drift.Options{
 		Store: d.store, AccessConfigured: len(d.cfg.Access.Groups) > 0, Observe: d.cfg.Mode == config.Observe, Every: d.cfg.Drift.Interval,
 		PendingAfter: d.cfg.Drift.PendingAfter, AdminGroups: d.cfg.Drift.AdminGroups, Tolerance: d.opts.Tempo.Tolerance,
-		Log: d.opts.Log.Named("drift"),
+		Audience: d.sender.Audience(), Log: d.opts.Log.Named("drift"),
 	}
 	for _, org := range orgs {
 		one := drift.Organization{Name: org.Name, Client: org.Client.ReadOnly(), Roles: org.Roles, Audit: org.Audit}

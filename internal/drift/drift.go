@@ -25,7 +25,7 @@ type Store interface {
 	BeginSweep(ctx context.Context, organization string, every time.Duration) (w offboard.Sweep, mine bool, err error)
 	BeatSweep(ctx context.Context, w offboard.Sweep) error
 	TrustSweep(ctx context.Context, w offboard.Sweep) error
-	EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind) error
+	EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind, tell func([]offboard.Finding) []offboard.Message) error
 	Sweeps(ctx context.Context) ([]offboard.Sweep, error)
 
 	SeeSeats(ctx context.Context, w offboard.Sweep, seats []offboard.Seat) error
@@ -65,13 +65,14 @@ type Options struct {
 	Store            Store          // required
 	Organizations    []Organization // required
 	Connections      []Connection
-	AccessConfigured bool          // being active alone is not enough
-	Observe          bool          // leavers are meant to be still there
-	Every            time.Duration // between two sweeps of an organization; 0: only when an operator asks
-	PendingAfter     time.Duration // how old an invitation may get; 0: not looked at
-	AdminGroups      []string      // groups of the identity provider whose members may be admins; none: admins are not looked at
-	Tolerance        time.Duration // how long a list may lag behind a removal; 0: 3 min
-	Tick             time.Duration // how often it is looked whether a sweep is due; 0: 5 s
+	AccessConfigured bool              // being active alone is not enough
+	Observe          bool              // leavers are meant to be still there
+	Every            time.Duration     // between two sweeps of an organization; 0: only when an operator asks
+	PendingAfter     time.Duration     // how old an invitation may get; 0: not looked at
+	AdminGroups      []string          // groups of the identity provider whose members may be admins; none: admins are not looked at
+	Tolerance        time.Duration     // how long a list may lag behind a removal; 0: 3 min
+	Audience         offboard.Audience // whose channels are told of critical findings; zero: nobody is
+	Tick             time.Duration     // how often it is looked whether a sweep is due; 0: 5 s
 	Now              func() time.Time
 	// Sleep waits, for the budget or after a failure, until ctx ends; nil: it
 	// really does.

@@ -48,7 +48,7 @@ func TestALeaverWhoseCaseWasCancelledIsStillThere(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
 		w.deactivate()
-		w.cancel("jo@example.com")
+		w.cancel()
 		w.sweep()
 		first := w.one(offboard.LeaverStillThere, "jo@example.com")
 		w.sweep()
@@ -247,7 +247,7 @@ func TestAnAbsenceThatIsContradictedResolvesNothing(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
 		w.deactivate()
-		w.cancel("jo@example.com")
+		w.cancel()
 		w.sweep()
 		w.one(offboard.LeaverStillThere, "jo@example.com")
 		w.set("list_lag", "2m")

@@ -45,12 +45,17 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	r.sweep.Note, r.sweep.Failed = strings.Join(r.notes, "; "), ""
-	if err := r.opts.Store.EndSweep(ctx, r.sweep, checked); err != nil {
+	if err := r.opts.Store.EndSweep(ctx, r.sweep, checked, r.tell); err != nil {
 		return err
 	}
 	r.log.Info("compared with Amplitude", zap.String("organization", r.org.Name), zap.Int("members", members),
 		zap.Duration("took", r.now().Sub(r.sweep.Started)))
 	return nil
+}
+
+// tell makes the messages about critical findings that have just opened.
+func (r *run) tell(found []offboard.Finding) []offboard.Message {
+	return r.opts.Audience.AboutFindings(r.sweep, found)
 }
 
 // rest reads what is not the member list, compares, and tells which kinds of
@@ -103,7 +108,7 @@ func (r *run) fail(ctx context.Context, err error) error {
 	if err := r.opts.Store.SaveFindings(ctx, r.sweep, found); err != nil {
 		return err
 	}
-	return r.opts.Store.EndSweep(ctx, r.sweep, nil)
+	return r.opts.Store.EndSweep(ctx, r.sweep, nil, nil)
 }
 
 // seats reads the member list, one request for each hundred, into the record.

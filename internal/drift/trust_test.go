@@ -23,7 +23,7 @@ func (w *world) crowd(n int) {
 		w.seat(fmt.Sprintf("m%03d@elsewhere.example", i), fmt.Sprintf("M%03d", i))
 	}
 	w.deactivate()
-	w.cancel("jo@example.com")
+	w.cancel()
 	w.sweep()
 	w.one(offboard.LeaverStillThere, "jo@example.com")
 }

@@ -74,6 +74,7 @@ type world struct {
 	jobs      *jobs
 	store     *store.Store
 	fake      *amplitudefake.Fake
+	beta      *amplitudefake.Fake // the second organization; nil: there is none
 	client    *amplitude.Client
 	runner    *runner.Runner
 	options   drift.Options
@@ -85,6 +86,7 @@ type setup struct {
 	postgres bool
 	access   bool // access groups are configured
 	observe  bool
+	beta     bool // there is a second organization
 	budget   func(*world) amplitude.Budget
 	drift    func(*drift.Options)
 }
@@ -129,14 +131,16 @@ func newWorld(t *testing.T, s setup) *world {
 	if err := w.store.Migrate(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	w.fake, err = amplitudefake.New(amplitudefake.Options{Seed: 1, RatePerMinute: -1, Now: w.clock.now, Switches: map[string]string{"audit_lag": "0s"}})
-	if err != nil {
-		t.Fatal(err)
+	w.fake = w.simulator(1)
+	w.client = w.amplitude(s, "acme", w.fake)
+	organizations := []drift.Organization{{Name: "acme", Client: w.client, Roles: true, Audit: true}}
+	if s.beta {
+		w.beta = w.simulator(2)
+		organizations = append(organizations, drift.Organization{Name: "beta", Client: w.amplitude(s, "beta", w.beta), Audit: true})
 	}
-	w.client = w.amplitude(s)
-	w.newRunner(s)
+	w.newRunner(s, organizations)
 	w.options = drift.Options{
-		Store: w.store, Organizations: []drift.Organization{{Name: "acme", Client: w.client, Roles: true, Audit: true}},
+		Store: w.store, Organizations: organizations,
 		Connections: []drift.Connection{{Name: "okta", Domains: []string{"example.com"}}}, AccessConfigured: s.access, Observe: s.observe,
 		Every: 6 * time.Hour, PendingAfter: 14 * 24 * time.Hour, Now: w.clock.now,
 		Sleep: func(ctx context.Context, d time.Duration) error { w.clock.move(d); return ctx.Err() },
@@ -156,17 +160,29 @@ func newWorld(t *testing.T, s setup) *world {
 	return w
 }
 
-func (w *world) amplitude(s setup) *amplitude.Client {
+func (w *world) simulator(seed int64) *amplitudefake.Fake {
 	w.t.Helper()
-	c := w.fake.Credentials()
+	fake, err := amplitudefake.New(amplitudefake.Options{Seed: seed, RatePerMinute: -1, Now: w.clock.now, Switches: map[string]string{"audit_lag": "0s"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fake
+}
+
+func (w *world) amplitude(s setup, name string, fake *amplitudefake.Fake) *amplitude.Client {
+	w.t.Helper()
+	c := fake.Credentials()
 	o := amplitude.Options{
-		Name: "acme", Endpoints: amplitude.Endpoints{
+		Name: name, Endpoints: amplitude.Endpoints{
 			SCIM: "http://sim.example/scim/1", UserManagement: "http://sim.example/user-management/1", Audit: "http://sim.example/api/2/audit-logs",
 			Analytics: "http://sim.example", Experiment: "http://sim.example/api/1", Evaluation: "http://sim.example",
 			Developer: "http://sim.example", Data: "http://sim.example",
 		},
 		SCIMKey: amplitude.Secret(c.SCIMKey), OrgID: c.OrgID, OrgKey: amplitude.Secret(c.OrgKey), OrgSecret: amplitude.Secret(c.OrgSecret),
-		Transport: w.fake.Transport(), Now: w.clock.now,
+		Transport: fake.Transport(), Now: w.clock.now,
+	}
+	for _, p := range c.Projects {
+		o.Projects = append(o.Projects, amplitude.Project{ID: p.ID, Name: p.Name, APIKey: amplitude.Secret(p.APIKey), SecretKey: amplitude.Secret(p.SecretKey)})
 	}
 	if s.budget != nil {
 		o.Budget = s.budget(w)
@@ -178,16 +194,24 @@ func (w *world) amplitude(s setup) *amplitude.Client {
 	return client
 }
 
-func (w *world) newRunner(s setup) {
+func (w *world) newRunner(s setup, all []drift.Organization) {
 	w.t.Helper()
 	manual, err := transfer.NewManual(transfer.ManualOptions{Now: w.clock.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var organizations []runner.Organization
+	for i, o := range all {
+		one := runner.Organization{Name: o.Name, Client: o.Client}
+		for _, p := range []*amplitudefake.Fake{w.fake, w.beta}[i].Credentials().Projects {
+			one.Projects = append(one.Projects, runner.Project{ID: p.ID, Name: p.Name})
+		}
+		organizations = append(organizations, one)
+	}
 	w.runner, err = runner.New(runner.Options{
 		Store: w.store, Manual: manual, Now: w.clock.now, Observe: s.observe, Access: s.access,
 		Verify: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second,
-		Organizations: []runner.Organization{{Name: "acme", Client: w.client}},
+		Organizations: organizations,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -2,6 +2,8 @@ package offboard
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -102,6 +104,34 @@ const (
 	FindingAcknowledged FindingState = "acknowledged"
 	FindingResolved     FindingState = "resolved"
 )
+
+// mostTold is how many findings one message lists.
+const mostTold = 10
+
+// AboutFindings makes the messages that tell of findings of one sweep, one for
+// each channel: a hundred leavers who come back together are one message.
+func (a Audience) AboutFindings(w Sweep, found []Finding) []Message {
+	subject := fmt.Sprintf("%d critical findings in %s", len(found), w.Organization)
+	if len(found) == 1 {
+		subject = "A critical finding in " + w.Organization
+	}
+	var lines []string
+	for i, f := range found {
+		if i == mostTold {
+			lines = append(lines, fmt.Sprintf("- and %d more", len(found)-i))
+			break
+		}
+		line := "- " + f.Address + ": " + f.Text
+		if f.Cause != "" {
+			line += "; likely cause: " + f.Cause
+		}
+		lines = append(lines, line)
+	}
+	lines = append(lines, "", "What can be done about each: offramp drift show")
+	return a.To(Message{
+		Key: fmt.Sprintf("drift/%s/%d", w.Organization, w.Number), About: AboutDrift, Subject: subject, Text: strings.Join(lines, "\n"),
+	}, true)
+}
 
 // FindingFilter narrows a list of findings. Zero fields do not narrow.
 type FindingFilter struct {

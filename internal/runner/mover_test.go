@@ -485,20 +485,3 @@ func TestObserveTellsWhatAMoverWouldLose(t *testing.T) {
 		t.Errorf("%s, %d effects", f.Case.Outcome, len(f.Effects))
 	}
 }
-
-func TestANameThatMeansNothingChangesNothing(t *testing.T) {
-	t.Parallel()
-	for text, r := range map[string]offboard.Revoke{
-		"no organization has a permission group Wbe": {All: true, Leave: []string{"Wbe"}},
-		"has no role Reader":                         {Role: "Reader"},
-		"no organization has a permission group Nix": {All: true, Join: []string{"Nix"}},
-	} {
-		o := newOffice(t, setup{}, r)
-		o.department("Sales")
-		f := o.until(offboard.StateNeedsAttention, offboard.WaitNothing)
-		if !strings.Contains(f.Case.Note, text) {
-			t.Errorf("note %q", f.Case.Note)
-		}
-		o.want(map[int]string{o.web: manager, o.mobile: manager}, o.gWeb, o.gCore)
-	}
-}

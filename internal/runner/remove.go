@@ -31,6 +31,13 @@ const leftAlone = "left alone: "
 // left reports whether the seat was not asked to be removed.
 func (r removal) left() bool { return strings.HasPrefix(r.Answer, leftAlone) }
 
+// Answers of a removal that went well: now, and in an earlier round of the case,
+// where another of its seats did not go.
+const (
+	wasRemoved    = "removed"
+	removedBefore = "still gone, as this case removed it in an earlier round"
+)
+
 // noMember is the answer where there was nobody to remove.
 const noMember = "no such member"
 
@@ -174,12 +181,21 @@ func (r *Runner) outsideOf(connection, address string) string {
 		"then retry, or resolve the case"
 }
 
+// objectOf names the removal of a seat in one round.
+func objectOf(t target, round int) string {
+	obj := object(t.org.Name, offboard.Fold(t.address))
+	if round > 1 {
+		return object(obj, fmt.Sprint(round))
+	}
+	return obj
+}
+
 func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, removal, error) {
 	client := t.org.Client.WithShare(a.share(amplitude.ShareRemove))
 	res := removal{Organization: t.org.Name, Address: t.address}
-	obj := object(t.org.Name, offboard.Fold(t.address))
-	if round > 1 {
-		obj = object(obj, fmt.Sprint(round))
+	obj, ours := objectOf(t, round), false
+	for n := 1; n < round; n++ {
+		ours = ours || strings.HasPrefix(a.file.Effect(a.key(offboard.StepRemove, objectOf(t, n))).Response, wasRemoved)
 	}
 	perm, _, err := a.do(ctx, change{
 		step: offboard.StepRemove, object: obj, claim: []string{t.org.Name}, address: t.address,
@@ -197,7 +213,7 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 				return false, "", err
 			}
 			_, err = t.org.roster.prove(ctx, client, t.address)
-			return err == nil, "removed", err
+			return err == nil, wasRemoved, err
 		},
 		call: func(ctx context.Context) (string, bool, error) {
 			r, err := client.RemoveMember(ctx, t.address)
@@ -205,6 +221,9 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 				// An API that is broken says so of everybody.
 				if _, err := t.org.roster.prove(ctx, client, t.address); err != nil {
 					return "", false, err
+				}
+				if ours {
+					return removedBefore, false, nil
 				}
 				if !a.file.Case.Incident() {
 					return "no such member: somebody else removed them after the case opened", false, err
@@ -214,7 +233,7 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 			if err == nil {
 				t.org.roster.removed(t.address)
 			}
-			return "removed", false, err
+			return wasRemoved, false, err
 		},
 	})
 	if err != nil {

@@ -31,20 +31,6 @@ func (t *tx) saveFindings(ctx context.Context, w offboard.Sweep, found []offboar
 	return nil
 }
 
-// KeepFindings keeps the findings about an address from being resolved by this
-// sweep: it was not in the list, and whether it is gone is not known.
-func (s *Store) KeepFindings(ctx context.Context, w offboard.Sweep, address string) error {
-	return s.sweeping(ctx, w, func(t *tx) error {
-		err := t.KeepFinding(ctx, db.KeepFindingParams{
-			Sweep: w.Number, Organization: w.Organization, AddressKey: offboard.Fold(address),
-		})
-		if err != nil {
-			return fmt.Errorf("keep a finding: %w", err)
-		}
-		return nil
-	})
-}
-
 // resolve ends the findings of the checked kinds that a sweep did not find again.
 func (t *tx) resolve(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind) error {
 	over, err := t.FindingsOver(ctx, db.FindingsOverParams{Organization: w.Organization, Sweep: w.Number})
@@ -58,6 +44,34 @@ func (t *tx) resolve(ctx context.Context, w offboard.Sweep, checked []offboard.F
 		if err := t.ResolveFinding(ctx, db.ResolveFindingParams{ResolvedAt: t.now.UnixMilli(), ID: f.ID}); err != nil {
 			return fmt.Errorf("resolve a finding: %w", err)
 		}
+	}
+	return nil
+}
+
+// tellFindings posts what tell says about the critical findings that opened since
+// it was asked last: a finding that stays open is told once.
+func (t *tx) tellFindings(ctx context.Context, w offboard.Sweep, tell func([]offboard.Finding) []offboard.Message) error {
+	if tell == nil {
+		return nil
+	}
+	rows, err := t.FindingsToTell(ctx, w.Organization)
+	if err != nil {
+		return fmt.Errorf("list findings: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	found := make([]offboard.Finding, 0, len(rows))
+	for _, r := range rows {
+		found = append(found, findingOf(r))
+	}
+	for _, m := range tell(found) {
+		if err := t.post(ctx, "", m); err != nil {
+			return err
+		}
+	}
+	if err := t.ToldFindings(ctx, db.ToldFindingsParams{ToldAt: t.now.UnixMilli(), Organization: w.Organization}); err != nil {
+		return fmt.Errorf("record that findings were told: %w", err)
 	}
 	return nil
 }

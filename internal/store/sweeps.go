@@ -78,8 +78,12 @@ func (s *Store) TrustSweep(ctx context.Context, w offboard.Sweep) error {
 }
 
 // EndSweep records how a sweep ended. With w.Failed empty it is trusted, and
-// findings of the checked kinds that it did not find again are resolved.
-func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind) error {
+// findings of the checked kinds that it did not find again are resolved; what
+// tell says about critical ones that nobody was told of is posted with it. A nil
+// tell tells nobody, and leaves them to a later sweep.
+func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind,
+	tell func([]offboard.Finding) []offboard.Message,
+) error {
 	return s.sweeping(ctx, w, func(t *tx) error {
 		row, err := t.LockSweep(ctx, w.Organization)
 		if err != nil {
@@ -91,6 +95,9 @@ func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboa
 		if w.Failed == "" {
 			is.Trusted, is.Members = t.now, w.Members
 			if err := t.resolve(ctx, w, checked); err != nil {
+				return err
+			}
+			if err := t.tellFindings(ctx, w, tell); err != nil {
 				return err
 			}
 		}

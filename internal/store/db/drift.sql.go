@@ -181,7 +181,7 @@ func (q *Queries) DeadOwners(ctx context.Context, arg DeadOwnersParams) ([]DeadO
 }
 
 const findingByID = `-- name: FindingByID :one
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds from finding where id = $1
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where id = $1
 `
 
 func (q *Queries) FindingByID(ctx context.Context, id string) (Finding, error) {
@@ -212,12 +212,13 @@ func (q *Queries) FindingByID(ctx context.Context, id string) (Finding, error) {
 		&i.AckUntil,
 		&i.ResolvedAt,
 		&i.Rounds,
+		&i.ToldAt,
 	)
 	return i, err
 }
 
 const findingsBefore = `-- name: FindingsBefore :many
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds from finding where id < $1
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where id < $1
     and (cast($2 as text) = '' or kind = $2)
     and (cast($3 as text) = '' or organization = $3)
     and (cast($4 as boolean) or state = 'open' or (state = 'acknowledged' and ack_until <= $5))
@@ -274,6 +275,7 @@ func (q *Queries) FindingsBefore(ctx context.Context, arg FindingsBeforeParams) 
 			&i.AckUntil,
 			&i.ResolvedAt,
 			&i.Rounds,
+			&i.ToldAt,
 		); err != nil {
 			return nil, err
 		}
@@ -312,6 +314,59 @@ func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]F
 	for rows.Next() {
 		var i FindingsOverRow
 		if err := rows.Scan(&i.ID, &i.Kind); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const findingsToTell = `-- name: FindingsToTell :many
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where organization = $1 and state = 'open' and severity = 'critical' and told_at = 0 order by id
+`
+
+func (q *Queries) FindingsToTell(ctx context.Context, organization string) ([]Finding, error) {
+	rows, err := q.db.QueryContext(ctx, findingsToTell, organization)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Finding
+	for rows.Next() {
+		var i Finding
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Severity,
+			&i.Organization,
+			&i.Object,
+			&i.Connection,
+			&i.Address,
+			&i.AddressKey,
+			&i.PersonID,
+			&i.CaseID,
+			&i.Reason,
+			&i.Body,
+			&i.Cause,
+			&i.Proposed,
+			&i.Data,
+			&i.FirstSeen,
+			&i.LastSeen,
+			&i.Sweep,
+			&i.State,
+			&i.AckBy,
+			&i.AckWhy,
+			&i.AckUntil,
+			&i.ResolvedAt,
+			&i.Rounds,
+			&i.ToldAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -420,21 +475,6 @@ func (q *Queries) InsertSeatEvent(ctx context.Context, arg InsertSeatEventParams
 	return err
 }
 
-const keepFinding = `-- name: KeepFinding :exec
-update finding set sweep = $1 where organization = $2 and address_key = $3 and state <> 'resolved'
-`
-
-type KeepFindingParams struct {
-	Sweep        int64
-	Organization string
-	AddressKey   string
-}
-
-func (q *Queries) KeepFinding(ctx context.Context, arg KeepFindingParams) error {
-	_, err := q.db.ExecContext(ctx, keepFinding, arg.Sweep, arg.Organization, arg.AddressKey)
-	return err
-}
-
 const linkFinding = `-- name: LinkFinding :exec
 update finding set case_id = $1 where id = $2
 `
@@ -450,7 +490,7 @@ func (q *Queries) LinkFinding(ctx context.Context, arg LinkFindingParams) error 
 }
 
 const lockFinding = `-- name: LockFinding :one
-update finding set rounds = rounds where id = $1 returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds
+update finding set rounds = rounds where id = $1 returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
 `
 
 func (q *Queries) LockFinding(ctx context.Context, id string) (Finding, error) {
@@ -481,6 +521,7 @@ func (q *Queries) LockFinding(ctx context.Context, id string) (Finding, error) {
 		&i.AckUntil,
 		&i.ResolvedAt,
 		&i.Rounds,
+		&i.ToldAt,
 	)
 	return i, err
 }
@@ -728,10 +769,10 @@ func (q *Queries) ResolveFinding(ctx context.Context, arg ResolveFindingParams) 
 const saveFinding = `-- name: SaveFinding :exec
 insert into finding (
     id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause,
-    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds
+    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    $14, $15, $16, $16, $17, 'open', '', '', 0, 0, $18
+    $14, $15, $16, $16, $17, 'open', '', '', 0, 0, $18, 0
 ) on conflict (kind, organization, object) do update set
     severity = excluded.severity, connection = excluded.connection, address = excluded.address, address_key = excluded.address_key,
     person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
@@ -739,6 +780,7 @@ insert into finding (
     first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
     state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
         then finding.state else 'open' end,
+    told_at = case when finding.state = 'open' and finding.rounds >= excluded.rounds then finding.told_at else 0 end,
     resolved_at = 0, rounds = excluded.rounds
 `
 
@@ -1150,6 +1192,20 @@ func (q *Queries) Sweeps(ctx context.Context) ([]Sweep, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const toldFindings = `-- name: ToldFindings :exec
+update finding set told_at = $1 where organization = $2 and state = 'open' and severity = 'critical' and told_at = 0
+`
+
+type ToldFindingsParams struct {
+	ToldAt       int64
+	Organization string
+}
+
+func (q *Queries) ToldFindings(ctx context.Context, arg ToldFindingsParams) error {
+	_, err := q.db.ExecContext(ctx, toldFindings, arg.ToldAt, arg.Organization)
+	return err
 }
 
 const watched = `-- name: Watched :one

@@ -163,6 +163,7 @@ type Finding struct {
 	AckUntil     int64
 	ResolvedAt   int64
 	Rounds       int64
+	ToldAt       int64
 }
 
 type Link struct {

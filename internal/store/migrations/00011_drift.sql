@@ -86,6 +86,7 @@ create table finding (
     ack_until    bigint not null,
     resolved_at  bigint not null,
     rounds       bigint not null,
+    told_at      bigint not null, -- when the channels were told that it is open; 0: not yet
     unique (kind, organization, object)
 );
 create index finding_listed on finding (id) where state <> 'resolved';

@@ -103,16 +103,13 @@ as bigint);
 -- name: ForgetSeatEvents :exec
 delete from seat_event where at < @until;
 
--- name: KeepFinding :exec
-update finding set sweep = @sweep where organization = @organization and address_key = @address_key and state <> 'resolved';
-
 -- name: SaveFinding :exec
 insert into finding (
     id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause,
-    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds
+    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
 ) values (
     @id, @kind, @severity, @organization, @object, @connection, @address, @address_key, @person_id, @case_id, @reason, @body, @cause,
-    @proposed, @data, @now, @now, @sweep, 'open', '', '', 0, 0, @rounds
+    @proposed, @data, @now, @now, @sweep, 'open', '', '', 0, 0, @rounds, 0
 ) on conflict (kind, organization, object) do update set
     severity = excluded.severity, connection = excluded.connection, address = excluded.address, address_key = excluded.address_key,
     person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
@@ -120,6 +117,7 @@ insert into finding (
     first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
     state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
         then finding.state else 'open' end,
+    told_at = case when finding.state = 'open' and finding.rounds >= excluded.rounds then finding.told_at else 0 end,
     resolved_at = 0, rounds = excluded.rounds;
 
 -- name: FindingsOver :many
@@ -127,6 +125,12 @@ select id, kind from finding where organization = @organization and sweep < @swe
 
 -- name: ResolveFinding :exec
 update finding set state = 'resolved', resolved_at = @resolved_at where id = @id;
+
+-- name: FindingsToTell :many
+select * from finding where organization = @organization and state = 'open' and severity = 'critical' and told_at = 0 order by id;
+
+-- name: ToldFindings :exec
+update finding set told_at = @told_at where organization = @organization and state = 'open' and severity = 'critical' and told_at = 0;
 
 -- name: LockFinding :one
 update finding set rounds = rounds where id = @id returning *;
