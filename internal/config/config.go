@@ -254,10 +254,11 @@ type Brake struct {
 
 // Protect names who is never removed without a person saying so.
 type Protect struct {
-	People []string `yaml:"people"` // addresses, lower case
-	Groups []string `yaml:"groups"` // display names or external ids of IdP groups
-	When   string   `yaml:"when"`   // CEL over person; empty: nobody is protected by it
-	Admins []string `yaml:"admins"` // addresses of every organization's admins, beside what the User Management API tells
+	People []string `yaml:"people"`          // addresses, lower case
+	Groups []string `yaml:"groups"`          // display names or external ids of IdP groups
+	When   string   `yaml:"when"`            // CEL over person; empty: nobody is protected by it
+	Admins []string `yaml:"admins"`          // addresses of every organization's admins, beside what the User Management API tells
+	Token  []string `yaml:"developer_token"` // addresses of those in whose name the organizations' developer_tokens were made
 }
 
 // Review says how access reviews are held.

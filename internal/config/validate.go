@@ -400,6 +400,7 @@ func (v *validator) rules() {
 
 	v.strings(v.c.Protect.People, isAddress, "write an e-mail address", "protect.people")
 	v.strings(v.c.Protect.Admins, isAddress, "write an e-mail address", "protect.admins")
+	v.strings(v.c.Protect.Token, isAddress, "write an e-mail address", "protect.developer_token")
 	v.strings(v.c.Protect.Groups, filled, "write the display name or external id of a group", "protect.groups")
 }
 

@@ -63,6 +63,7 @@ func (d *Daemon) organizations() ([]runner.Organization, error) {
 		org := runner.Organization{Name: o.Name, OrgID: o.OrgID}
 		org.Roles = opts.OrgKey != "" && opts.OrgSecret != "" && opts.OrgID != 0
 		org.Audit = org.Roles
+		org.Token = opts.DeveloperToken != ""
 		for _, p := range opts.Projects {
 			org.Projects = append(org.Projects, runner.Project{
 				ID: p.ID, Name: p.Name,

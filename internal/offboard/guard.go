@@ -12,6 +12,7 @@ type GuardFacts struct {
 	Protected string    // why the person is protected; empty: not
 	Outside   string    // why the address is out of the connection's reach; empty: it is not
 	Admin     string    // of what the leaver is the only admin, with what to do; empty: of nothing that can be seen
+	Token     string    // why Offramp's own access to Amplitude ends with this seat, with what to do; empty: it does not
 	Unseen    string    // what the guards cannot see; empty: nothing
 	Approvers Approvers // who may approve
 	Now       time.Time
@@ -75,12 +76,14 @@ func Guard(f GuardFacts) Permission {
 	case f.Admin != "" && c.Override != OverrideAll && incident:
 		return refuse(f.Admin + ", then retry" + overriding(c))
 	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:
-		return refuse("the policy asks about what the guards cannot see: " + f.Unseen + "; look in Amplitude whether the leaver is the only admin of " +
-			"anything, then let the case go on with: offramp cases retry " + c.ID + " --because TEXT")
+		return refuse("the policy asks about what the guards cannot see: " + f.Unseen + "; look in Amplitude, " +
+			"then let the case go on with: offramp cases retry " + c.ID + " --because TEXT")
 	case f.Paused != "":
 		return wait(WaitPaused, f.Now.Add(10*time.Second), f.Paused)
 	case f.Admin != "" && c.Override != OverrideAll:
 		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then")
+	case f.Token != "" && c.Override != OverrideAll && !incident: // an incident does not wait for what Offramp would like to read
+		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Token+"; the case goes on by itself then")
 	case s.SeatClaimedBy != "":
 		return wait(WaitSeat, f.Now.Add(time.Minute), "another live case works on this seat: "+s.SeatClaimedBy)
 	case unapproved != "":

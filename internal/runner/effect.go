@@ -45,30 +45,28 @@ func (a *attempt) key(step offboard.StepName, object string) string {
 // done, whether it is finished.
 func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done bool, err error) {
 	key := a.key(c.step, c.object)
-	paused := ""
-	if stop, err := a.opts.Store.Paused(ctx); err != nil {
-		return p, false, err
-	} else if stop != nil {
-		paused = fmt.Sprintf("paused by %s: %s", stop.By, stop.Why)
-	}
 	in := offboard.Intent{
 		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
 	var facts guarded
-	if !c.giving && a.file.Effect(key).State == offboard.EffectNone {
+	if !c.giving && a.file.Effect(key).State != offboard.EffectDone {
 		var err error
 		if facts, err = a.guards(ctx, c); err != nil {
 			return p, false, err
 		}
 		in.Text += facts.said()
 	}
-	admin, unseen := facts.admin, facts.unseen
+	paused, err := a.paused(ctx) // after the guards, which may have waited for Amplitude
+	if err != nil {
+		return p, false, err
+	}
+	seen := facts
 	guard := func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Approvers: a.opts.Approvers, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}
-		facts.Admin, facts.Unseen = admin, unseen
+		facts.Admin, facts.Token, facts.Unseen = seen.admin, seen.token, seen.unseen
 		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
 		if a.opts.Protected != nil {
 			facts.Protected = a.opts.Protected(f.Person)
@@ -100,11 +98,28 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 	if !p.Allowed {
 		return p, false, nil
 	}
+	if was.State == offboard.EffectIntended { // to read took a while
+		if paused, err = a.paused(ctx); err != nil {
+			return p, false, err
+		}
+		if paused != "" {
+			return guard(a.file), false, nil
+		}
+	}
 	response, pending, err := c.call(ctx)
 	if err != nil || pending {
 		return p, false, err
 	}
 	return p, true, a.did(ctx, key, c, response)
+}
+
+// paused tells who stopped outward changes and why; empty: nobody.
+func (a *attempt) paused(ctx context.Context) (string, error) {
+	stop, err := a.opts.Store.Paused(ctx)
+	if err != nil || stop == nil {
+		return "", err
+	}
+	return fmt.Sprintf("paused by %s: %s", stop.By, stop.Why), nil
 }
 
 // did records an effect as done.

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type admins struct {
 // guarded is what the guards have to know of Amplitude, read before a change.
 type guarded struct {
 	admin   string // of what the leaver is the only admin
+	token   string // why Offramp itself needs the leaver's seat
 	unseen  string // what could not be read
 	checked bool
 }
@@ -38,8 +40,10 @@ func (g guarded) said() string {
 	switch {
 	case !g.checked:
 		return ""
+	case g.token != "":
+		return "; " + g.token
 	case g.unseen != "":
-		return "; whether the leaver is the only admin of something was not checked: " + g.unseen
+		return "; not everything that should be guarded was seen: " + g.unseen
 	}
 	return "; the leaver is not the only admin of anything"
 }
@@ -52,7 +56,15 @@ func (a *attempt) guards(ctx context.Context, c change) (g guarded, err error) {
 	}
 	g.checked = true
 	facts := offboard.AdminFacts{Known: a.opts.Admins}
+	var tokens []string
 	for _, org := range a.reach(a.file.Case.Connection) {
+		switch {
+		case !org.Token:
+		case len(a.opts.TokenOwners) == 0:
+			facts.Unseen = append(facts.Unseen, org.Name+": protect.developer_token does not say who made its developer_token")
+		case slices.ContainsFunc(a.file.Person.Addresses(), a.madeToken):
+			tokens = append(tokens, org.Name)
+		}
 		if !org.Roles {
 			facts.Unseen = append(facts.Unseen, org.Name+": no key and secret of the organization")
 			continue
@@ -68,6 +80,9 @@ func (a *attempt) guards(ctx context.Context, c change) (g guarded, err error) {
 		case err != nil:
 			return g, err
 		default:
+			if of, err = a.withoutLeavers(ctx, of); err != nil {
+				return g, err
+			}
 			facts.Organizations = append(facts.Organizations, of)
 		}
 	}
@@ -75,8 +90,46 @@ func (a *attempt) guards(ctx context.Context, c change) (g guarded, err error) {
 	if address == "" {
 		address = a.file.Case.Address
 	}
+	if len(tokens) > 0 {
+		g.token = "Offramp's own developer_token of " + strings.Join(tokens, " and ") + " was made in the leaver's name and ends with their seat: " +
+			"make one in somebody else's name, put it into developer_token, name them in protect.developer_token, and restart"
+	}
 	g.admin, g.unseen = facts.Irreplaceable(address), strings.Join(facts.Unseen, "; ")
 	return g, nil
+}
+
+// fewAdmins is how many admins are looked at one by one.
+const fewAdmins = 10
+
+// withoutLeavers leaves out those admins who are being removed: of two who leave
+// at once, and whom the last reading shows beside each other, one has to stay.
+func (a *attempt) withoutLeavers(ctx context.Context, of offboard.AdminsOf) (offboard.AdminsOf, error) {
+	gone := map[string]bool{}
+	for _, p := range of.Projects {
+		for _, who := range p.Admins {
+			if gone[who] = false; len(gone) > fewAdmins {
+				return of, nil
+			}
+		}
+	}
+	for who := range gone {
+		began, err := a.opts.Store.RemovalBegan(ctx, who)
+		if err != nil {
+			return of, err
+		}
+		gone[who] = began && offboard.Fold(who) != offboard.Fold(a.file.Case.Address)
+	}
+	out := offboard.AdminsOf{Organization: of.Organization}
+	for _, p := range of.Projects {
+		p.Admins = slices.DeleteFunc(slices.Clone(p.Admins), func(who string) bool { return gone[who] })
+		out.Projects = append(out.Projects, p)
+	}
+	return out, nil
+}
+
+// madeToken tells whether one of the organizations' developer tokens is theirs.
+func (r *Runner) madeToken(address string) bool {
+	return slices.ContainsFunc(r.opts.TokenOwners, func(who string) bool { return offboard.Fold(who) == offboard.Fold(address) })
 }
 
 // longEnough reports whether a step has waited long enough for what the guards

@@ -90,6 +90,9 @@ func TestWhatTheGuardsCannotSeeIsSaidAndThePolicyDecides(t *testing.T) {
 		hide func(*world)
 		says string
 	}{
+		"no owner of the developer token": {
+			opts: func(o *runner.Options) { o.Organizations[0].Token = true }, says: "acme: protect.developer_token does not say who made its developer_token",
+		},
 		"no key":       {opts: func(o *runner.Options) { o.Organizations[0].Roles = false }, says: "acme: no key and secret of the organization"},
 		"not enrolled": {hide: func(w *world) { _ = w.fake.SetSwitch("enrolled", "false") }, says: "acme: not enrolled in the User Management API"},
 	} {
@@ -115,7 +118,7 @@ func TestWhatTheGuardsCannotSeeIsSaidAndThePolicyDecides(t *testing.T) {
 					})
 				}
 				f := w.closed(leaver)
-				if f.Case.Outcome != offboard.OutcomeRemoved || !ask && !w.says(f.Case.ID, "was not checked: "+c.says) {
+				if f.Case.Outcome != offboard.OutcomeRemoved || !ask && !w.says(f.Case.ID, "should be guarded was seen: "+c.says) {
 					w.show()
 					t.Errorf("ask %v: outcome %s", ask, f.Case.Outcome)
 				}
@@ -133,5 +136,45 @@ func TestTheConfiguredAdminsAreASecondSource(t *testing.T) {
 	f := w.until(offboard.StateWaiting, offboard.WaitRetry)
 	if !strings.Contains(f.Case.Note, "protect.admins") || !w.seated() {
 		t.Errorf("note %q", f.Case.Note)
+	}
+}
+
+// Removing whoever made Offramp's developer token would end what Offramp reads.
+func TestWhoMadeOfframpsTokenWaitsUntilThereIsAnother(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		s.opts = func(o *runner.Options) { o.Organizations[0].Token, o.TokenOwners = true, []string{"Jo@Example.com"} }
+		w := newWorld(t, s)
+		w.person("leaver", leaver)
+		w.deactivate()
+		f := w.until(offboard.StateWaiting, offboard.WaitRetry)
+		if !strings.Contains(f.Case.Note, "developer_token of acme was made in the leaver's name") || !w.seated() || w.removals() > 0 {
+			w.show()
+			t.Fatalf("note %q", f.Case.Note)
+		}
+		later := w.clock.now().Add(2 * time.Hour)
+		w.run(3*time.Hour, func() bool { return w.clock.now().After(later) })
+		if !w.seated() {
+			t.Fatal("removed although the token is still theirs")
+		}
+		w.restart(func(o *runner.Options) { o.Organizations[0].Token, o.TokenOwners = true, []string{"other@example.com"} })
+		if f = w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {
+			w.show()
+			t.Errorf("outcome %s", f.Case.Outcome)
+		}
+	})
+}
+
+// An incident does not wait for the sake of what Offramp would like to read.
+func TestAnIncidentRemovesWhoMadeOfframpsToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Organizations[0].Token, o.TokenOwners = true, []string{leaver} }})
+	w.person("leaver", leaver)
+	f := w.incident("leaver")
+	w.run(time.Minute, func() bool { return !w.seated() })
+	if w.seated() || !w.says(f.Case.ID, "developer_token of acme was made in the leaver's name") {
+		w.show()
+		t.Error("not removed, or not said")
 	}
 }

@@ -37,6 +37,7 @@ type Store interface {
 	Case(ctx context.Context, id string) (offboard.File, error)
 	Timeline(ctx context.Context, caseID string) ([]offboard.Entry, error)
 	Leaving(ctx context.Context, personID string) (bool, error)
+	RemovalBegan(ctx context.Context, address string) (bool, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
 	Paused(ctx context.Context) (*offboard.Pause, error)
@@ -52,6 +53,7 @@ type Organization struct {
 	OrgID    string // for links; empty: links lead to Amplitude's start page
 	Roles    bool   // the User Management API may be asked
 	Audit    bool   // the audit log may be asked
+	Token    bool   // the Developer API is asked with a token that ends with the seat of whoever made it
 }
 
 // Project is one of its projects, with what its keys allow.
@@ -70,6 +72,7 @@ type Options struct {
 	Reachable     func(connection, address string) bool // whether the address is in the connection's domains; nil: always
 	Protected     func(p offboard.Person) string
 	Admins        []string // addresses that the configuration names as admins of every organization
+	TokenOwners   []string // addresses of those who made the organizations' developer tokens; none: it is not known
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
 	Listers       []transfer.Lister                    // hooks that know owners no API shows

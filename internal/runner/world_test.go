@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ type world struct {
 	store    *store.Store
 	fake     *amplitudefake.Fake
 	runner   *runner.Runner
+	options  runner.Options
 	replica  *runner.Runner // works beside it; nil: there is none
 	client   *amplitude.Client
 	policy   offboard.Policy
@@ -149,12 +151,25 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.opts != nil {
 		s.opts(&opts)
 	}
-	if w.runner, err = runner.New(opts); err != nil {
-		t.Fatal(err)
-	}
+	w.options = opts
+	w.restart(nil)
 	w.seat("root@example.com", amplitudefake.RoleAdmin)
 	w.seat("other@example.com", amplitudefake.RoleMember)
 	return w
+}
+
+// restart begins with another runner, which remembers nothing.
+func (w *world) restart(change func(*runner.Options)) {
+	w.t.Helper()
+	opts := w.options
+	opts.Organizations = slices.Clone(opts.Organizations)
+	if change != nil {
+		change(&opts)
+	}
+	var err error
+	if w.runner, err = runner.New(opts); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) amplitude(change func(*world, *amplitude.Options)) *amplitude.Client {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,6 +145,84 @@ func TestTheShareOfASmallOrganizationCountsFromFiveOn(t *testing.T) {
 			t.Parallel()
 			if got := (offboard.BrakeRules{Count: tc.count, Percent: tc.percent}).Limit(tc.members); got != tc.limit {
 				t.Errorf("engages at %d, want %d", got, tc.limit)
+			}
+		})
+	}
+}
+
+// TestReplicasCountTogether lets people leave through several processes at
+// once: whoever comes in which order, none of a window that is too large goes on.
+func TestReplicasCountTogether(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			c, o := newClock(), d.options(t)
+			o.Now = c.now
+			replicas := []*store.Store{open(t, o)}
+			if o.URL != "" {
+				replicas = append(replicas, open(t, o)) // a SQLite file has one process
+			}
+			ids := staff(t, replicas[0], 24)
+			var all sync.WaitGroup
+			for i, id := range ids {
+				all.Go(func() { leave(t, replicas[i%len(replicas)], id) })
+			}
+			all.Wait()
+			if n := held(t, replicas[0]); n != len(ids) {
+				t.Errorf("%d of %d are held", n, len(ids))
+			}
+			brakes, err := replicas[0].Brakes(t.Context(), 5)
+			if err != nil || len(brakes) != 1 {
+				t.Errorf("brakes %+v, %v", brakes, err)
+			}
+		})
+	}
+}
+
+// TestTheShareIsThatOfTheLastTrustedComparison lets a list that nobody believes
+// change nothing about how many leavers are too many.
+func TestTheShareIsThatOfTheLastTrustedComparison(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			s, clock := d.open(t)
+			sweep := func(members int, failed string) {
+				t.Helper()
+				clock.pass(7 * time.Hour)
+				w, mine, err := s.BeginSweep(t.Context(), "acme", 6*time.Hour)
+				if err != nil || !mine {
+					t.Fatal(mine, err)
+				}
+				w.Members, w.Failed = members, failed
+				if err := s.EndSweep(t.Context(), w, nil, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := braking()
+			r.Brake.Count, r.Brake.Percent = 0, 10
+			leave := func(id string) {
+				t.Helper()
+				change(t, s, id, r, func(p *offboard.Person) { p.Active = false })
+			}
+			ids := staff(t, s, 20)
+			for _, id := range ids[:9] {
+				leave(id)
+			}
+			if n := held(t, s); n != 0 {
+				t.Fatalf("%d are held, and how many there are is not known", n)
+			}
+			sweep(60, "")
+			sweep(9000, "the list is a lie")
+			for _, id := range ids[9:15] {
+				leave(id)
+			}
+			if n := held(t, s); n != 0 {
+				t.Fatalf("%d are held: six of sixty are not more than ten percent", n)
+			}
+			leave(ids[15])
+			if n := held(t, s); n != 7 {
+				t.Errorf("%d of 7 are held: seven of sixty are more than ten percent", n)
 			}
 		})
 	}

@@ -162,3 +162,13 @@ func secretHash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
 }
+
+// RemovalBegan reports whether a live case began to remove the member with this
+// address, of whichever connection.
+func (s *Store) RemovalBegan(ctx context.Context, address string) (bool, error) {
+	n, err := s.queries().RemovalBegan(ctx, offboard.Fold(address))
+	if err != nil {
+		return false, fmt.Errorf("look for a removal: %w", err)
+	}
+	return n > 0, nil
+}

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,18 +15,7 @@ import (
 // and every order by a search in an index, and nothing by reading everyone.
 func TestNoListingWalksTheTable(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "offramp.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.Migrate(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
+	s := fresh(t)
 	yes := true
 	for what, row := range map[string]struct {
 		q     offboard.PeopleQuery
@@ -70,6 +62,24 @@ func TestNoListingWalksTheTable(t *testing.T) {
 	}
 }
 
+// fresh is an empty record.
+func fresh(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "offramp.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Migrate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func explain(t *testing.T, s *Store, statement string, args []any) string {
 	t.Helper()
 	rows, err := s.read.QueryContext(t.Context(), "explain query plan "+statement, args...)
@@ -90,4 +100,65 @@ func explain(t *testing.T, s *Store, statement string, args []any) string {
 		t.Fatal(err)
 	}
 	return plan.String()
+}
+
+var (
+	named     = regexp.MustCompile(`(?m)^-- name: (\w+) :\w+$`)
+	parameter = regexp.MustCompile(`@\w+`)
+	walk      = regexp.MustCompile(`SCAN \w+(?: USING (?:COVERING )?INDEX \w+)?`)
+)
+
+// whole lists the statements that read all of something small: what is live, engaged,
+// or open, one row for each organization, or a list made on the way.
+func whole() map[string][]string {
+	return map[string][]string{
+		"EngagedBrakes": {"SCAN brake USING INDEX brake_engaged"}, "CountOrdinary": {"SCAN counted"}, "CountUrgent": {"SCAN counted"},
+		"QueuedCases": {"SCAN cases USING INDEX cases_address"}, "FreeLeases": {"SCAN cases USING INDEX cases_address"},
+		"CountCases": {"SCAN cases USING INDEX cases_address"}, "CountOverdue": {"SCAN cases USING INDEX cases_address"},
+		"CountFindings": {"SCAN finding USING INDEX finding_counted"},
+		"Sweeps":        {"SCAN sweep USING INDEX sqlite_autoindex_sweep_1"},
+		"Watched":       {"SCAN CONSTANT", "SCAN l", "SCAN d", "SCAN e"}, "MemberSample": {"SCAN sample"},
+		"CountDueMessages": {"SCAN pause USING COVERING INDEX sqlite_autoindex_pause_1"},
+		"ClaimMessages":    {"SCAN pause USING COVERING INDEX sqlite_autoindex_pause_1"},
+		"ObservedLast":     {"SCAN c USING INDEX cases_person"}, // when the mode changes
+		"LiveReview":       {"SCAN review USING INDEX review_live"},
+		"Reviews":          {"SCAN review USING INDEX sqlite_autoindex_review_1"},
+		"FreeRotations":    {"SCAN rotation"}, // once, at the start
+		"CountRotations":   {"SCAN rotation"}, // one for each credential and quarter
+	}
+}
+
+// TestNoStatementWalksATableThatGrows asks the same about every statement of
+// queries/: what has no index is read whole, and tables of cases are never small.
+func TestNoStatementWalksATableThatGrows(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	files, err := filepath.Glob("queries/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := named.FindAllStringSubmatch(string(text), -1)
+		for i, statement := range named.Split(string(text), -1)[1:] {
+			name := names[i][1]
+			if j := strings.IndexByte(statement, ';'); j > 0 {
+				statement = statement[:j]
+			}
+			n := 0
+			statement = parameter.ReplaceAllStringFunc(statement, func(string) string { n++; return "?" })
+			plan := explain(t, s, statement, make([]any, n))
+			for _, step := range walk.FindAllString(plan, -1) {
+				if !slices.Contains(whole()[name], step) {
+					t.Errorf("%s %s: %s", file, name, step)
+				}
+			}
+			if strings.Contains(statement, "batch = ?") && strings.Contains(statement, "batch <> ''") && !strings.Contains(plan, "cases_batch") {
+				t.Errorf("%s %s:\n%s", file, name, plan)
+			}
+		}
+	}
 }

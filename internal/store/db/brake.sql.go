@@ -30,7 +30,7 @@ func (q *Queries) BrakeByID(ctx context.Context, id string) (Brake, error) {
 }
 
 const casesOfBatch = `-- name: CasesOfBatch :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where batch = $1 and id > $2 order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where batch = $1 and batch <> '' and id > $2 order by id limit $3
 `
 
 type CasesOfBatchParams struct {
@@ -155,7 +155,7 @@ func (q *Queries) CountUrgent(ctx context.Context, arg CountUrgentParams) (int64
 
 const doneInBatch = `-- name: DoneInBatch :many
 select e.case_id, e.step, count(*) as number from effect e join cases c on c.id = e.case_id
-where c.batch = $1 and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step
+where c.batch = $1 and c.batch <> '' and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step
 `
 
 type DoneInBatchRow struct {
@@ -333,7 +333,7 @@ func (q *Queries) EngagedBrakes(ctx context.Context) ([]Brake, error) {
 }
 
 const heldInBatch = `-- name: HeldInBatch :one
-select count(*) from cases where batch = $1 and state = 'held' and not cleared
+select count(*) from cases where batch = $1 and batch <> '' and state = 'held' and not cleared
 `
 
 func (q *Queries) HeldInBatch(ctx context.Context, batch string) (int64, error) {

@@ -68,7 +68,7 @@ func (q *Queries) CountExplained(ctx context.Context, arg CountExplainedParams) 
 
 const countFindings = `-- name: CountFindings :many
 select kind, severity, count(*) as number from finding
-where state = 'open' or (state = 'acknowledged' and ack_until <= $1)
+where state <> 'resolved' and (state = 'open' or (state = 'acknowledged' and ack_until <= $1))
 group by kind, severity
 `
 
@@ -328,7 +328,8 @@ func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]F
 }
 
 const findingsToTell = `-- name: FindingsToTell :many
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where organization = $1 and state = 'open' and severity = 'critical' and told_at = 0 order by id
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where organization = $1 and state <> 'resolved' and state = 'open' and severity = 'critical'
+    and told_at = 0 order by id
 `
 
 func (q *Queries) FindingsToTell(ctx context.Context, organization string) ([]Finding, error) {
@@ -1195,7 +1196,8 @@ func (q *Queries) Sweeps(ctx context.Context) ([]Sweep, error) {
 }
 
 const toldFindings = `-- name: ToldFindings :exec
-update finding set told_at = $1 where organization = $2 and state = 'open' and severity = 'critical' and told_at = 0
+update finding set told_at = $1 where organization = $2 and state <> 'resolved' and state = 'open'
+    and severity = 'critical' and told_at = 0
 `
 
 type ToldFindingsParams struct {

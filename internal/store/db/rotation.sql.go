@@ -503,7 +503,7 @@ func (q *Queries) SaveRotation(ctx context.Context, arg SaveRotationParams) erro
 }
 
 const tasksOfRotation = `-- name: TasksOfRotation :many
-select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task where rotation_id = $1 order by id
+select id, case_id, kind, task_key, title, body, link, assignee, successor, state, due_at, opened_at, by_whom, note, ended_at, rotation_id from task where rotation_id = $1 and rotation_id <> '' order by id
 `
 
 func (q *Queries) TasksOfRotation(ctx context.Context, rotationID string) ([]Task, error) {

@@ -60,6 +60,7 @@ create table seat_event (
     actor        text   not null,
     primary key (organization, address_key, at, action)
 );
+create index seat_event_at on seat_event (at);
 
 create table finding (
     id           text   not null primary key,
@@ -90,8 +91,9 @@ create table finding (
     unique (kind, organization, object)
 );
 create index finding_listed on finding (id) where state <> 'resolved';
+create index finding_counted on finding (kind, severity) where state <> 'resolved';
 create index finding_address on finding (organization, address_key) where state <> 'resolved';
 
-create index cases_ended on cases (address_key, id) where closed_at > 0;
+create index cases_of_address on cases (address_key, id);
 create index cases_ended_at on cases (closed_at, id) where closed_at > 0;
 -- +goose StatementEnd

@@ -50,14 +50,14 @@ order by c.id;
 update cases set batch = @batch, braked = @braked, cleared = @cleared, override = @override, counted_at = @counted_at where id = @id;
 
 -- name: CasesOfBatch :many
-select * from cases where batch = @batch and id > @after order by id limit @most;
+select * from cases where batch = @batch and batch <> '' and id > @after order by id limit @most;
 
 -- name: DoneInBatch :many
 select e.case_id, e.step, count(*) as number from effect e join cases c on c.id = e.case_id
-where c.batch = @batch and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step;
+where c.batch = @batch and c.batch <> '' and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step;
 
 -- name: HeldInBatch :one
-select count(*) from cases where batch = @batch and state = 'held' and not cleared;
+select count(*) from cases where batch = @batch and batch <> '' and state = 'held' and not cleared;
 
 -- LiveUnbegun are the live cases that stand still for nobody: what a change of
 -- mode may not set in motion.

@@ -127,10 +127,12 @@ select id, kind from finding where organization = @organization and sweep < @swe
 update finding set state = 'resolved', resolved_at = @resolved_at where id = @id;
 
 -- name: FindingsToTell :many
-select * from finding where organization = @organization and state = 'open' and severity = 'critical' and told_at = 0 order by id;
+select * from finding where organization = @organization and state <> 'resolved' and state = 'open' and severity = 'critical'
+    and told_at = 0 order by id;
 
 -- name: ToldFindings :exec
-update finding set told_at = @told_at where organization = @organization and state = 'open' and severity = 'critical' and told_at = 0;
+update finding set told_at = @told_at where organization = @organization and state <> 'resolved' and state = 'open'
+    and severity = 'critical' and told_at = 0;
 
 -- name: LockFinding :one
 update finding set rounds = rounds where id = @id returning *;
@@ -153,7 +155,7 @@ update finding set case_id = @case_id where id = @id;
 
 -- name: CountFindings :many
 select kind, severity, count(*) as number from finding
-where state = 'open' or (state = 'acknowledged' and ack_until <= @now)
+where state <> 'resolved' and (state = 'open' or (state = 'acknowledged' and ack_until <= @now))
 group by kind, severity;
 
 -- name: DeadOwners :many

@@ -60,7 +60,7 @@ select r.* from rotation r join rotation_case rc on rc.rotation_id = r.id where 
 select case_id from rotation_case where rotation_id = @rotation_id order by case_id;
 
 -- name: TasksOfRotation :many
-select * from task where rotation_id = @rotation_id order by id;
+select * from task where rotation_id = @rotation_id and rotation_id <> '' order by id;
 
 -- name: RotationsBefore :many
 select * from rotation where id < @before and (cast(@state as text) = '' or state = @state)
