@@ -20,7 +20,7 @@ type Reviews interface {
 	Decide(ctx context.Context, id, address string, w offboard.ReviewWord) (int, error)
 	KeepUnremarkable(ctx context.Context, id, by, because string) (int, error)
 	Finish(ctx context.Context, id, by string) error
-	Progress(ctx context.Context, items []offboard.ReviewItem) (offboard.Progress, error)
+	Progress(ctx context.Context, id string) (offboard.Progress, error)
 	// Report writes a review in one of the forms csv and html.
 	Report(w io.Writer, format string, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error
 }
@@ -148,7 +148,7 @@ func (c *Console) showReview(r *http.Request, _ Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	progress, err := c.opts.Reviews.Progress(r.Context(), items)
+	progress, err := c.opts.Reviews.Progress(r.Context(), review.ID)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -178,7 +178,7 @@ func (c *Console) reportReview(r *http.Request, _ Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	progress, err := c.opts.Reviews.Progress(r.Context(), items)
+	progress, err := c.opts.Reviews.Progress(r.Context(), review.ID)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -56,7 +56,7 @@ func (v *reviews) KeepUnremarkable(context.Context, string, string, string) (int
 
 func (v *reviews) Finish(context.Context, string, string) error { return nil }
 
-func (v *reviews) Progress(context.Context, []offboard.ReviewItem) (offboard.Progress, error) {
+func (v *reviews) Progress(context.Context, string) (offboard.Progress, error) {
 	return offboard.Progress{Seats: 1, Undecided: 1, Striking: 1}, nil
 }
 

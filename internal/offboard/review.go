@@ -147,25 +147,31 @@ type Progress struct {
 	Open      int                    `json:"cases_open"` // decided, not carried out yet
 }
 
-// ProgressOf counts. live tells whether a case has not ended.
-func ProgressOf(items []ReviewItem, live func(caseID string) bool) Progress {
+// Counted is how many seats of a review stand alike.
+type Counted struct {
+	Decision  ReviewDecision
+	Striking  bool // with a reason to look
+	Uncarried bool // no case has been opened
+	Live      bool // the case has not ended
+	Number    int
+}
+
+// ProgressOf adds up.
+func ProgressOf(all []Counted) Progress {
 	p := Progress{Decided: map[ReviewDecision]int{}}
-	for _, i := range items {
-		if i.Joined {
-			continue
-		}
-		p.Seats++
+	for _, c := range all {
+		p.Seats += c.Number
 		switch {
-		case i.Decision == Undecided:
-			p.Undecided++
-			if len(i.Reasons) > 0 {
-				p.Striking++
+		case c.Decision == Undecided:
+			p.Undecided += c.Number
+			if c.Striking {
+				p.Striking += c.Number
 			}
 			continue
-		case i.Decision != ReviewKeep && (i.Case == "" || live(i.Case)):
-			p.Open++
+		case c.Decision != ReviewKeep && (c.Uncarried || c.Live):
+			p.Open += c.Number
 		}
-		p.Decided[i.Decision]++
+		p.Decided[c.Decision] += c.Number
 	}
 	return p
 }

@@ -18,6 +18,9 @@ func (v *Reviews) read(ctx context.Context, r offboard.Review) error {
 	var unseen []string
 	for _, org := range v.opts.Organizations {
 		seats, blind, err := v.seats(ctx, org)
+		if err == nil {
+			err = v.whole(ctx, org, seats)
+		}
 		if err != nil {
 			return fmt.Errorf("read the members of %s: %w", org.Name, err)
 		}
@@ -94,17 +97,55 @@ func (v *Reviews) compare(ctx context.Context, r offboard.Review) error {
 	})
 }
 
+// probes is how many of those whom a list does not hold are asked for directly.
+const probes = 5
+
 // plausible asks directly for some of those who are missing from the list,
-// though nobody decided that they go. One who answers gives the list away.
+// though nobody decided that they go.
 func (v *Reviews) plausible(ctx context.Context, org Organization, items []offboard.ReviewItem) error {
-	const most = 5
-	asked := 0
+	var missing []string
 	for _, i := range items {
-		if i.Organization != org.Name || i.After == nil || i.After.There || i.Decision == offboard.ReviewRemove || asked == most {
-			continue
+		if i.Organization == org.Name && i.After != nil && !i.After.There && i.Decision != offboard.ReviewRemove {
+			missing = append(missing, i.Address)
 		}
-		asked++
-		_, err := org.Client.WithShare(amplitude.ShareOther).Member(ctx, i.Address)
+	}
+	return v.absent(ctx, org, missing)
+}
+
+// whole asks directly for some of those whom the last comparison saw and the
+// list does not hold. Without a comparison there is nobody to ask for.
+func (v *Reviews) whole(ctx context.Context, org Organization, items []offboard.ReviewItem) error {
+	listed := make(map[string]bool, len(items))
+	for _, i := range items {
+		listed[offboard.Fold(i.Address)] = true
+	}
+	var missing []string
+	for after := ""; ; {
+		seats, err := v.opts.Store.Seats(ctx, offboard.SeatQuery{Organization: org.Name, After: after, Most: 1000})
+		if err != nil {
+			return err
+		}
+		for _, s := range seats {
+			if after = offboard.Fold(s.Address); s.Gone.IsZero() && !listed[after] {
+				missing = append(missing, s.Address)
+			}
+		}
+		if len(seats) < 1000 {
+			return v.absent(ctx, org, missing)
+		}
+	}
+}
+
+// absent asks directly for some of the addresses. One who answers gives the list
+// away: nothing is taken from it.
+func (v *Reviews) absent(ctx context.Context, org Organization, addresses []string) error {
+	client := org.Client.WithShare(amplitude.ShareOther)
+	n := min(probes, len(addresses))
+	for i := range n {
+		err := v.patiently(ctx, func() error {
+			_, err := client.Member(ctx, addresses[i*len(addresses)/n])
+			return err
+		})
 		if e, ok := errors.AsType[*amplitude.Error](err); ok && e.NotFound() {
 			continue
 		}
@@ -116,6 +157,20 @@ func (v *Reviews) plausible(ctx context.Context, org Organization, items []offbo
 	return nil
 }
 
+// patiently repeats what the budget refuses, when there is budget again.
+func (v *Reviews) patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		b, ok := errors.AsType[*amplitude.BudgetError](err)
+		if !ok {
+			return err
+		}
+		if err := wait(ctx, b.Wait); err != nil {
+			return err
+		}
+	}
+}
+
 // seats reads every member of an organization with what they may do. unseen
 // tells in words what could not be read. The list is complete, or it is an error.
 func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.ReviewItem, unseen []string, err error) {
@@ -124,13 +179,7 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 	at := map[string]int{}
 	for done := false; !done; {
 		var page []amplitude.Member
-		page, done, err = census.Next(ctx)
-		if b, ok := errors.AsType[*amplitude.BudgetError](err); ok {
-			if err := wait(ctx, b.Wait); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
+		err := v.patiently(ctx, func() (err error) { page, done, err = census.Next(ctx); return err })
 		if err != nil {
 			return nil, nil, err
 		}
@@ -145,7 +194,8 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 	if len(out) == 0 {
 		return nil, nil, errors.New("the list of members is empty, which cannot be; nothing is taken from it")
 	}
-	groups, err := v.groups(ctx, client)
+	var groups []amplitude.Group
+	err = v.patiently(ctx, func() (err error) { groups, err = client.Groups(ctx); return err })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,19 +217,6 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 		slices.Sort(out[i].Seat.Groups)
 	}
 	return out, unseen, nil
-}
-
-func (v *Reviews) groups(ctx context.Context, client *amplitude.Client) ([]amplitude.Group, error) {
-	for {
-		groups, err := client.Groups(ctx)
-		b, ok := errors.AsType[*amplitude.BudgetError](err)
-		if !ok {
-			return groups, err
-		}
-		if err := wait(ctx, b.Wait); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // roles fills in who may do what on each project, where that can be asked.

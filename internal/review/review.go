@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,10 +25,12 @@ type Store interface {
 	Review(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error)
 	ChangeReview(ctx context.Context, id, address string, rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error)) error
 	CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error
+	ReviewProgress(ctx context.Context, id string) (offboard.Progress, error)
+	Uncarried(ctx context.Context, id string) ([]offboard.ReviewItem, error)
+	Seats(ctx context.Context, q offboard.SeatQuery) ([]offboard.Seat, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
 	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
-	Case(ctx context.Context, id string) (offboard.File, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
 }
 
@@ -157,56 +160,60 @@ func (v *Reviews) Advance(ctx context.Context) error {
 	return nil
 }
 
-// next begins the review after the last one, and announces it.
+// next begins the review after the last one.
 func (v *Reviews) next(ctx context.Context, last offboard.Review) error {
 	if v.opts.Every == 0 || v.now().Before(last.Started.Add(v.opts.Every)) {
 		return nil
 	}
-	r, err := v.opts.Store.StartReview(ctx, offboard.BySchedule, v.opts.Due)
-	if err != nil {
-		return err
-	}
-	return v.opts.Announce(ctx, "review/"+r.ID, "Access review of "+r.Started.Format(time.DateOnly),
-		fmt.Sprintf("Everybody with a seat in Amplitude is up for review until %s. See: offramp review show", r.Due.Format(time.DateOnly)))
+	_, err := v.opts.Store.StartReview(ctx, offboard.BySchedule, v.opts.Due)
+	return err
 }
 
-// follow carries decisions out and closes a review when nothing is left.
+// follow announces a review, carries decisions out, and closes the review when
+// nothing is left. What cannot be carried out stays open: somebody has to.
 func (v *Reviews) follow(ctx context.Context, r offboard.Review) error {
-	if err := v.Settle(ctx, r.ID); err != nil {
-		return err
-	}
-	_, items, err := v.opts.Store.Review(ctx, r.ID)
+	progress, err := v.Progress(ctx, r.ID)
 	if err != nil {
 		return err
 	}
-	progress, err := v.Progress(ctx, items)
+	err = v.opts.Announce(ctx, "review/"+r.ID, "Access review of "+r.Started.Format(time.DateOnly),
+		fmt.Sprintf("%d seats in Amplitude are up for review until %s, %d of them with a reason to look. See: offramp review show",
+			progress.Seats, r.Due.Format(time.DateOnly), progress.Striking))
 	if err != nil {
 		return err
 	}
-	if !progress.Done() {
-		if !r.Due.IsZero() && v.now().After(r.Due) {
-			return v.opts.Announce(ctx, "review/"+r.ID+"/overdue", "The access review is overdue",
-				fmt.Sprintf("%d seats are undecided, %d of them with a reason to look. See: offramp review show", progress.Undecided, progress.Striking))
-		}
-		return nil
+	if err := v.Settle(ctx, r.ID, ""); err != nil && !onlyRefused(err) {
+		return err
 	}
-	return v.Finish(ctx, r.ID, "everything is decided")
+	if progress, err = v.Progress(ctx, r.ID); err != nil {
+		return err
+	}
+	switch {
+	case progress.Done():
+		return v.Finish(ctx, r.ID, "everything is decided")
+	case !r.Due.IsZero() && v.now().After(r.Due):
+		return v.opts.Announce(ctx, "review/"+r.ID+"/overdue", "The access review is overdue",
+			fmt.Sprintf("%d seats are undecided, %d of them with a reason to look; %d decisions are not carried out. See: offramp review show",
+				progress.Undecided, progress.Striking, progress.Open))
+	}
+	return nil
+}
+
+// onlyRefused reports whether every part of an error waits for a person.
+func onlyRefused(err error) bool {
+	if many, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !onlyRefused(e) })
+	}
+	_, refused := errors.AsType[*offboard.RefusedError](err)
+	return refused
 }
 
 // Progress counts what is decided and what is carried out.
-func (v *Reviews) Progress(ctx context.Context, items []offboard.ReviewItem) (offboard.Progress, error) {
-	live := map[string]bool{}
-	for _, i := range items {
-		if i.Case == "" {
-			continue
-		}
-		f, err := v.opts.Store.Case(ctx, i.Case)
-		if err != nil {
-			return offboard.Progress{}, err
-		}
-		live[i.Case] = f.Case.State.Live()
-	}
-	return offboard.ProgressOf(items, func(id string) bool { return live[id] }), nil
+func (v *Reviews) Progress(ctx context.Context, id string) (offboard.Progress, error) {
+	return v.opts.Store.ReviewProgress(ctx, id)
 }
 
 // Finish ends the deciding: the seats are read again and compared, then the
@@ -248,7 +255,7 @@ func (v *Reviews) Decide(ctx context.Context, id, address string, w offboard.Rev
 	if err != nil {
 		return 0, err
 	}
-	return n, v.Settle(ctx, id)
+	return n, v.Settle(ctx, id, address)
 }
 
 // KeepUnremarkable decides keep for every undecided seat without a reason to

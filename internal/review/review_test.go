@@ -294,7 +294,7 @@ func TestAReportIsSafeToOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		progress := must[offboard.Progress](t)(o.Progress(t.Context(), items))
+		progress := must[offboard.Progress](t)(o.Progress(t.Context(), id))
 		var table, page bytes.Buffer
 		if err := errors.Join(o.Report(&table, "csv", r, items, progress), o.Report(&page, "html", r, items, progress)); err != nil {
 			t.Fatal(err)
@@ -419,8 +419,8 @@ func TestTheNextReviewBeginsByItself(t *testing.T) {
 		o.at = o.at.Add(15 * 24 * time.Hour)
 		o.advance()
 		o.advance()
-		if len(o.told) != 1 || !strings.Contains(o.told[0], "overdue") {
-			t.Errorf("told %q, want once that it is overdue", o.told)
+		if len(o.told) != 2 || !strings.Contains(o.told[0], "Access review of") || !strings.Contains(o.told[1], "overdue") {
+			t.Errorf("told %q, want once that it began, and that it is overdue", o.told)
 		}
 		if err := o.Finish(t.Context(), id, "lead@example.com"); err != nil {
 			t.Fatal(err)
@@ -432,8 +432,11 @@ func TestTheNextReviewBeginsByItself(t *testing.T) {
 		}
 		o.at = o.at.Add(80 * 24 * time.Hour)
 		o.advance()
+		o.advance() // reads
+		o.advance()
+		o.advance()
 		all := must[[]offboard.Review](t)(o.List(t.Context(), 10))
-		if len(all) != 2 || all[0].By != offboard.BySchedule || len(o.told) != 2 {
+		if len(all) != 2 || all[0].By != offboard.BySchedule || len(o.told) != 3 {
 			t.Errorf("%d reviews, told %q", len(all), o.told)
 		}
 	})

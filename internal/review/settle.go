@@ -8,21 +8,19 @@ import (
 	"offramp/internal/offboard"
 )
 
-// Settle opens the cases of a review's decisions that have none yet. It may be
-// called again at any time: a person has one live case, whoever asks for it.
-func (v *Reviews) Settle(ctx context.Context, id string) error {
-	r, items, err := v.opts.Store.Review(ctx, id)
+// Settle opens the cases of a review's decisions that have none yet: those about
+// one address, or with an empty one all. It may be called again at any time: a
+// person has one live case, whoever asks for it.
+func (v *Reviews) Settle(ctx context.Context, id, address string) error {
+	items, err := v.opts.Store.Uncarried(ctx, id)
 	if err != nil {
 		return err
 	}
 	opened := map[string]string{} // by folded address
 	var errs []error
 	for _, i := range items {
-		if i.Case != "" || i.Decision != offboard.ReviewRemove && i.Decision != offboard.ReviewDowngrade || !r.Live() {
-			continue
-		}
 		key := offboard.Fold(i.Address)
-		if _, done := opened[key]; done {
+		if _, done := opened[key]; done || address != "" && key != offboard.Fold(address) {
 			continue
 		}
 		caseID, err := v.open(ctx, i)

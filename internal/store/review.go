@@ -73,6 +73,40 @@ func (s *Store) Review(ctx context.Context, id string) (offboard.Review, []offbo
 	return reviewOf(row), items, nil
 }
 
+// ReviewProgress counts the seats of a review by what was decided and what
+// became of it, without reading them.
+func (s *Store) ReviewProgress(ctx context.Context, id string) (offboard.Progress, error) {
+	rows, err := s.queries().CountReviewItems(ctx, id)
+	if err != nil {
+		return offboard.Progress{}, fmt.Errorf("count review items: %w", err)
+	}
+	all := make([]offboard.Counted, 0, len(rows))
+	for _, r := range rows {
+		all = append(all, offboard.Counted{
+			Decision: offboard.ReviewDecision(r.Decision), Striking: r.Striking != 0, Uncarried: r.Uncarried != 0, Live: r.Live != 0, Number: int(r.Number),
+		})
+	}
+	return offboard.ProgressOf(all), nil
+}
+
+// Uncarried lists the decisions of a review that take something away and have no
+// case yet.
+func (s *Store) Uncarried(ctx context.Context, id string) ([]offboard.ReviewItem, error) {
+	rows, err := s.queries().UncarriedItems(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read review items: %w", err)
+	}
+	items := make([]offboard.ReviewItem, 0, len(rows))
+	for _, r := range rows {
+		i, err := reviewItemOf(r)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	return items, nil
+}
+
 // ChangeReview lets a rule change a review and some of its items in one
 // transaction. The items of one address are read first; an empty address reads
 // none. The rule may run more than once; its error changes nothing.

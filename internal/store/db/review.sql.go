@@ -30,6 +30,56 @@ func (q *Queries) CompareReviewItem(ctx context.Context, arg CompareReviewItemPa
 	return err
 }
 
+const countReviewItems = `-- name: CountReviewItems :many
+select i.decision,
+    cast(case when i.reasons <> '[]' then 1 else 0 end as bigint) as striking,
+    cast(case when i.case_id = '' then 1 else 0 end as bigint) as uncarried,
+    cast(case when c.closed_at = 0 then 1 else 0 end as bigint) as live,
+    count(*) as number
+from review_item i left join cases c on c.id = i.case_id
+where i.review_id = $1 and i.joined = 0
+group by 1, 2, 3, 4 order by 1, 2, 3, 4
+`
+
+type CountReviewItemsRow struct {
+	Decision  string
+	Striking  int64
+	Uncarried int64
+	Live      int64
+	Number    int64
+}
+
+// CountReviewItems counts the seats of a review by what was decided and what
+// became of it. Those who joined meanwhile are not under review.
+func (q *Queries) CountReviewItems(ctx context.Context, reviewID string) ([]CountReviewItemsRow, error) {
+	rows, err := q.db.QueryContext(ctx, countReviewItems, reviewID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountReviewItemsRow
+	for rows.Next() {
+		var i CountReviewItemsRow
+		if err := rows.Scan(
+			&i.Decision,
+			&i.Striking,
+			&i.Uncarried,
+			&i.Live,
+			&i.Number,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertReview = `-- name: InsertReview :exec
 insert into review (id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by)
 values ($1, $2, $3, '', $4, 0, $5, 0, 0, '')
@@ -332,4 +382,50 @@ func (q *Queries) SaveReview(ctx context.Context, arg SaveReviewParams) error {
 		arg.ID,
 	)
 	return err
+}
+
+const uncarriedItems = `-- name: UncarriedItems :many
+select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined from review_item where review_id = $1 and case_id = '' and decision in ('remove', 'downgrade')
+order by organization, address_key
+`
+
+// UncarriedItems are the decisions that take something away and have no case yet.
+func (q *Queries) UncarriedItems(ctx context.Context, reviewID string) ([]ReviewItem, error) {
+	rows, err := q.db.QueryContext(ctx, uncarriedItems, reviewID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReviewItem
+	for rows.Next() {
+		var i ReviewItem
+		if err := rows.Scan(
+			&i.ReviewID,
+			&i.Organization,
+			&i.AddressKey,
+			&i.Address,
+			&i.Name,
+			&i.PersonID,
+			&i.Connection,
+			&i.Seat,
+			&i.Reasons,
+			&i.Decision,
+			&i.ByWhom,
+			&i.Because,
+			&i.DecidedAt,
+			&i.CaseID,
+			&i.After,
+			&i.Joined,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -39,3 +39,20 @@ select * from review_item where review_id = @review_id and address_key = @addres
 
 -- name: CompareReviewItem :exec
 update review_item set after = @after where review_id = @review_id and organization = @organization and address_key = @address_key;
+
+-- CountReviewItems counts the seats of a review by what was decided and what
+-- became of it. Those who joined meanwhile are not under review.
+-- name: CountReviewItems :many
+select i.decision,
+    cast(case when i.reasons <> '[]' then 1 else 0 end as bigint) as striking,
+    cast(case when i.case_id = '' then 1 else 0 end as bigint) as uncarried,
+    cast(case when c.closed_at = 0 then 1 else 0 end as bigint) as live,
+    count(*) as number
+from review_item i left join cases c on c.id = i.case_id
+where i.review_id = @review_id and i.joined = 0
+group by 1, 2, 3, 4 order by 1, 2, 3, 4;
+
+-- UncarriedItems are the decisions that take something away and have no case yet.
+-- name: UncarriedItems :many
+select * from review_item where review_id = @review_id and case_id = '' and decision in ('remove', 'downgrade')
+order by organization, address_key;
