@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"offramp/internal/console"
+	"offramp/internal/offboard"
 )
 
 func brakeCommand(env Env) *cobra.Command {
@@ -58,22 +60,45 @@ func (o *operate) printBrake(b console.Brake) error {
 		return nil
 	}
 	var rows [][]string
+	var done []string
 	for _, k := range b.Cases {
 		state := words(k.State)
 		if k.Held {
 			state = "held, waits for a word"
 		}
-		rows = append(rows, []string{k.ID, k.Address, state, k.Done})
+		rows = append(rows, []string{k.ID, k.Address, state})
+		if k.Done != offboard.NothingDone {
+			done = append(done, wrap("- "+k.Address+", case "+k.ID+": "+k.Done, 2))
+		}
 	}
-	return table(o.env.Stdout, 3, []string{"CASE", "LEAVER", "STATE", "DONE ALREADY"}, rows)
+	if err := table(o.env.Stdout, 1, []string{"CASE", "LEAVER", "STATE"}, rows); err != nil {
+		return err
+	}
+	text := "Done already: " + offboard.NothingDone + " for any of these.\n"
+	if len(done) > 0 {
+		text = "Done already (for the others: " + offboard.NothingDone + "):\n" + strings.Join(done, "\n") + "\n"
+	}
+	total := fmt.Sprintf("%d cases, %d of them wait for a word", b.Total, b.Held)
+	if b.Total > len(b.Cases) {
+		total = fmt.Sprintf("The first %d of %s", len(b.Cases), total)
+	}
+	_, err = fmt.Fprintf(o.env.Stdout, "%s%s. It was meant, a mistake, or some of each:\n"+
+		"  offramp brake release %[3]s --all --because TEXT\n  offramp brake release %[3]s --none --because TEXT\n"+
+		"  offramp brake release %[3]s --case ID --case ID --because TEXT\n", text, total, plain(b.Name))
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
 }
 
 func brakeRelease(o *operate) *cobra.Command {
 	var in console.BrakeRequest
 	cmd := &cobra.Command{
 		Use: "release ORGANIZATION|CONNECTION|BRAKE --all|--none|--case ID... --because TEXT", Short: "Let the cases that a brake holds go on, or cancel them",
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(cmd, "name one organization, connection or brake; see: offramp brake show")
+			}
 			ways := 0
 			for _, given := range []bool{in.All, in.None, len(in.Cases) > 0} {
 				if given {

@@ -86,8 +86,8 @@ func (o *operate) listCases(all console.CaseList) error {
 		return err
 	}
 	for _, b := range batches(all.Cases) {
-		_, _ = fmt.Fprintf(o.env.Stderr, "One change would remove %d of these. If it was meant: offramp cases release --batch %s; "+
-			"if not: offramp cases cancel --batch %s --because TEXT\n", b.held, b.id, b.id)
+		_, _ = fmt.Fprintf(o.env.Stderr, "%d of these, and perhaps more that are not listed, are held together and wait for one word. "+
+			"If it was meant: offramp cases release --batch %s; if not: offramp cases cancel --batch %[2]s --because TEXT\n", b.held, b.id)
 	}
 	if all.Next != "" {
 		_, _ = fmt.Fprintln(o.env.Stderr, "There are more; see --limit.")

@@ -15,7 +15,7 @@ import (
 const beside = 16
 
 func (c *Console) releaseBatch(r *http.Request, by Operator) (int, any, error) {
-	return c.batch(r, func(ctx context.Context, id, because string) error {
+	return c.batch(r, by, func(ctx context.Context, id, because string) error {
 		_, err := c.act(ctx, id, by, "release of a batch", func(f offboard.File) (offboard.Update, error) {
 			return offboard.ReleaseBatched(f, by.Name, because)
 		})
@@ -24,7 +24,7 @@ func (c *Console) releaseBatch(r *http.Request, by Operator) (int, any, error) {
 }
 
 func (c *Console) cancelBatch(r *http.Request, by Operator) (int, any, error) {
-	return c.batch(r, func(ctx context.Context, id, because string) error {
+	return c.batch(r, by, func(ctx context.Context, id, because string) error {
 		_, err := c.withdraw(ctx, id, by, because, offboard.CancelBatched)
 		return err
 	})
@@ -33,7 +33,7 @@ func (c *Console) cancelBatch(r *http.Request, by Operator) (int, any, error) {
 // batch lets one decision be recorded in every case of the batch of the path,
 // each in a transaction of its own. What fails stops it; the same call goes on
 // from there.
-func (c *Console) batch(r *http.Request, decide func(ctx context.Context, id, because string) error) (int, any, error) {
+func (c *Console) batch(r *http.Request, by Operator, decide func(ctx context.Context, id, because string) error) (int, any, error) {
 	in, err := decode[BecauseRequest](r)
 	if err == nil {
 		err = tidy(&in.Because)
@@ -64,6 +64,9 @@ func (c *Console) batch(r *http.Request, decide func(ctx context.Context, id, be
 	}
 	if out.Decided+out.Left == 0 {
 		return 0, nil, bad(http.StatusNotFound, "there is no such batch; see the cases in state held")
+	}
+	if _, _, err := c.opts.Store.ReleaseBrake(r.Context(), out.Batch, by.Name, in.Because); err != nil && !errors.Is(err, offboard.ErrNotFound) {
+		return 0, nil, err // a brake that holds nobody any more is over
 	}
 	return http.StatusOK, out, nil
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,8 +15,12 @@ import (
 type Brakes interface {
 	Brakes(ctx context.Context, most int) ([]offboard.Brake, error)
 	BrakeCases(ctx context.Context, brakeID, after string, most int) ([]offboard.BrakedCase, error)
-	ReleaseBrake(ctx context.Context, id string, all bool, by, why string) (ended bool, err error)
+	ReleaseBrake(ctx context.Context, id, by, why string) (left int, ended bool, err error)
 }
+
+// rounds is how often a word about all cases of a brake is said, at most, while
+// more of them arrive.
+const rounds = 10
 
 // brakesShown is how many released brakes are told beside the engaged ones.
 const brakesShown = 5
@@ -30,7 +35,9 @@ type Brake struct {
 	Released time.Time           `json:"released,omitzero"`
 	By       string              `json:"by,omitempty"`
 	Why      string              `json:"why,omitempty"`
-	Cases    []BrakedCase        `json:"cases"` // that it concerns, up to 1000
+	Total    int                 `json:"total"` // cases that it concerns
+	Held     int                 `json:"held"`  // of them, those that wait for a word
+	Cases    []BrakedCase        `json:"cases"` // the first of them, up to 1000
 }
 
 // BrakedCase is a case that a brake concerns.
@@ -73,7 +80,8 @@ func (c *Console) listBrakes(r *http.Request, _ Operator) (int, any, error) {
 	out := BrakeList{Brakes: []Brake{}}
 	for _, b := range all {
 		one := Brake{
-			ID: b.ID, Scope: b.Scope, Name: b.Name, Because: b.Because, Engaged: b.Engaged, Released: b.Released, By: b.By, Why: b.Why, Cases: []BrakedCase{},
+			ID: b.ID, Scope: b.Scope, Name: b.Name, Because: b.Because, Engaged: b.Engaged, Released: b.Released, By: b.By, Why: b.Why,
+			Total: b.Cases, Held: b.Waiting, Cases: []BrakedCase{},
 		}
 		cases, err := c.opts.Store.BrakeCases(r.Context(), b.ID, "", 1000)
 		if err != nil {
@@ -96,10 +104,22 @@ func (c *Console) brakeOf(ctx context.Context, ref string) (offboard.Brake, erro
 	if err != nil {
 		return offboard.Brake{}, err
 	}
+	var named []offboard.Brake
 	for _, b := range all {
-		if b.ID == ref || b.Name == ref && b.Released.IsZero() {
+		if b.ID == ref {
 			return b, nil
 		}
+		if b.Name == ref && b.Released.IsZero() {
+			named = append(named, b)
+		}
+	}
+	switch len(named) {
+	case 0:
+	case 1:
+		return named[0], nil
+	default:
+		return offboard.Brake{}, bad(http.StatusConflict, "two brakes are engaged by the name %q: say %s for that of the %s, %s for that of the %s",
+			ref, named[0].ID, named[0].Scope, named[1].ID, named[1].Scope)
 	}
 	for _, b := range all {
 		if b.Name == ref {
@@ -137,64 +157,69 @@ func (c *Console) releaseBrake(r *http.Request, by Operator) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	out := BrakeResult{Brake: b.ID}
-	for range 2 { // what was caught while the others were let go belongs to them
+	out := BrakeResult{Brake: b.ID, Ended: !b.Released.IsZero()}
+	for range rounds { // what is caught while the others are let go belongs to them
 		n, err := c.decideBraked(r.Context(), b.ID, in, by)
 		if out.Decided += n; err != nil {
 			return 0, nil, err
 		}
-		if out.Ended, err = c.opts.Store.ReleaseBrake(r.Context(), b.ID, in.All || in.None, by.Name, in.Because); err != nil {
+		left, ended, err := c.opts.Store.ReleaseBrake(r.Context(), b.ID, by.Name, in.Because)
+		if err != nil {
 			return 0, nil, err
 		}
-		if len(in.Cases) > 0 {
+		out.Left, out.Ended = left, out.Ended || ended
+		if left == 0 || n == 0 || len(in.Cases) > 0 {
 			break
 		}
 	}
-	cases, err := c.opts.Store.BrakeCases(r.Context(), b.ID, "", 1000)
-	if err != nil {
-		return 0, nil, err
-	}
-	for _, k := range cases {
-		if k.Case.Batched() {
-			out.Left++
-		}
-	}
-	out.Ended = out.Left == 0
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "release of a brake"), zap.String("brake", b.ID), zap.Int("cases", out.Decided))
 	return http.StatusOK, out, nil
 }
 
-// decideBraked records the word about the cases that wait for it.
+// decideBraked records the word about the cases that wait for it. One that is
+// named and does not wait changes nothing.
 func (c *Console) decideBraked(ctx context.Context, brake string, in BrakeRequest, by Operator) (decided int, err error) {
-	wanted := map[string]bool{}
-	for _, id := range in.Cases {
-		wanted[id] = true
+	waiting, err := c.waitingFor(ctx, brake)
+	if err != nil {
+		return 0, err
 	}
-	after := ""
-	for {
+	if len(in.Cases) > 0 {
+		var named []offboard.Case
+		for _, id := range in.Cases {
+			i := slices.IndexFunc(waiting, func(k offboard.Case) bool { return k.ID == id })
+			if i < 0 {
+				return 0, bad(http.StatusConflict, "case %.100q does not wait for this brake; nothing was decided. See: offramp brake show", id)
+			}
+			named = append(named, waiting[i])
+		}
+		waiting = named
+	}
+	return each(ctx, waiting, func(ctx context.Context, id string) error {
+		if in.None {
+			_, err := c.withdraw(ctx, id, by, in.Because, offboard.CancelBatched)
+			return err
+		}
+		_, err := c.act(ctx, id, by, "release of a braked case", func(f offboard.File) (offboard.Update, error) {
+			return offboard.ReleaseBatched(f, by.Name, in.Because)
+		})
+		return err
+	})
+}
+
+// waitingFor lists the cases that wait for a word about a brake.
+func (c *Console) waitingFor(ctx context.Context, brake string) (out []offboard.Case, err error) {
+	for after := ""; ; {
 		page, err := c.opts.Store.BrakeCases(ctx, brake, after, 1000)
 		if err != nil {
-			return decided, err
+			return nil, err
 		}
-		var cases []offboard.Case
 		for _, k := range page {
-			after = k.Case.ID
-			if k.Case.Batched() && (len(wanted) == 0 || wanted[k.Case.ID]) {
-				cases = append(cases, k.Case)
+			if after = k.Case.ID; k.Case.Batched() {
+				out = append(out, k.Case)
 			}
 		}
-		n, err := each(ctx, cases, func(ctx context.Context, id string) error {
-			if in.None {
-				_, err := c.withdraw(ctx, id, by, in.Because, offboard.CancelBatched)
-				return err
-			}
-			_, err := c.act(ctx, id, by, "release of a braked case", func(f offboard.File) (offboard.Update, error) {
-				return offboard.ReleaseBatched(f, by.Name, in.Because)
-			})
-			return err
-		})
-		if decided += n; err != nil || len(page) < 1000 {
-			return decided, err
+		if len(page) < 1000 {
+			return out, nil
 		}
 	}
 }

@@ -315,22 +315,31 @@ func (m *memory) RevokeToken(_ context.Context, connection, id string) error {
 
 func (m *memory) Brakes(context.Context, int) ([]offboard.Brake, error) { return m.brakes, m.fail }
 
-func (m *memory) BrakeCases(_ context.Context, id, _ string, _ int) (out []offboard.BrakedCase, err error) {
+func (m *memory) BrakeCases(_ context.Context, id, after string, most int) (out []offboard.BrakedCase, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, f := range m.files {
-		if f.Case.Batch == id {
+		if f.Case.Batch == id && f.Case.ID > after {
 			out = append(out, offboard.BrakedCase{Case: f.Case})
 		}
 	}
-	return out, m.fail
+	slices.SortFunc(out, func(a, b offboard.BrakedCase) int { return compare(a.Case.ID, b.Case.ID) })
+	return out[:min(most, len(out))], m.fail
 }
 
-func (m *memory) ReleaseBrake(_ context.Context, id string, _ bool, by, why string) (bool, error) {
-	for i := range m.brakes {
-		if m.brakes[i].ID == id {
-			m.brakes[i].Released, m.brakes[i].By, m.brakes[i].Why = m.now(), by, why
+func (m *memory) ReleaseBrake(_ context.Context, id, by, why string) (left int, ended bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.files {
+		if f.Case.Batch == id && f.Case.Batched() {
+			left++
 		}
 	}
-	return true, m.fail
+	for i := range m.brakes {
+		if m.brakes[i].ID == id && left == 0 {
+			m.brakes[i].Released, m.brakes[i].By, m.brakes[i].Why = m.now(), by, why
+			ended = true
+		}
+	}
+	return left, ended, m.fail
 }

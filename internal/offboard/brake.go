@@ -101,6 +101,8 @@ type Brake struct {
 	Engaged  time.Time
 	Released time.Time // zero: engaged
 	By, Why  string    // who released it
+	Cases    int       // that it concerns
+	Waiting  int       // of them, those that wait for a word
 }
 
 // Held is the sentence on a case that the brake holds.
@@ -110,6 +112,13 @@ func (b Brake) Held() string {
 			"offramp brake release " + b.Name + " --case ID, or cases release"
 	}
 	return "held by the brake: " + b.Because + "; nothing more is done until an operator decides: offramp brake show"
+}
+
+// Beside is the sentence on a case that removes the leaver already and was
+// declared an emergency, which the brake holds.
+func (b Brake) Beside(address string) string {
+	return "declared a security incident, which the emergency brake holds: " + b.Because + "; the removal goes on as before. " +
+		"If it is an incident, remove them at once with: offramp cases open --person " + address + " --reason " + string(SecurityIncident)
 }
 
 // Catch is what an engaging brake does with one case of its window: it holds
@@ -131,6 +140,9 @@ type BrakedCase struct {
 	Done map[StepName]int // outward changes made, by step
 }
 
+// NothingDone is what Told says of a case that changed nothing.
+const NothingDone = "nothing changed in Amplitude"
+
 // Told says in words what was already done, and whether the seat is still there.
 func (b BrakedCase) Told() string {
 	var parts []string
@@ -148,7 +160,7 @@ func (b BrakedCase) Told() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing changed in Amplitude"
+		return NothingDone
 	}
 	return strings.Join(parts, ", ")
 }

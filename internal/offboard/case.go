@@ -33,6 +33,7 @@ type Case struct {
 	Removed    time.Time // when the last seat was removed; zero before
 	Verified   time.Time // when absence was first proven; zero before
 	Waited     time.Duration
+	Held       time.Duration // before it went on: the time for the handover did not run
 	Closed     time.Time
 }
 
@@ -63,6 +64,12 @@ func (c Case) Begins(now time.Time) time.Time {
 		return c.NotBefore
 	}
 	return now
+}
+
+// HandoverDeadline is when the handover has to be finished. The time for which
+// the case was held is not the successor's.
+func (c Case) HandoverDeadline() time.Time {
+	return c.Policy.handoverDeadline(c.Begins(c.Opened)).Add(c.Held)
 }
 
 // Incident reports whether the case is a security incident, which runs the

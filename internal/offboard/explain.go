@@ -178,7 +178,7 @@ func explainNext(f File, now time.Time) string {
 		parts = append(parts, "Nothing is changed in Amplitude before "+instant(c.NotBefore)+".")
 	}
 	if slices.Contains(names, string(StepHandover)) && !c.Incident() {
-		at := instant(c.Policy.HandoverDeadline(c.Begins(c.Opened)))
+		at := instant(c.HandoverDeadline())
 		switch c.Policy.AtDeadline(c.Reason) {
 		case DeadlineRemove:
 			parts = append(parts, "A handover that is not finished by "+at+" is left behind: the removal goes on, and what has no owner is recorded.")

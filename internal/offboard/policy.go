@@ -81,8 +81,7 @@ func (p Policy) AtDeadline(r Reason) Deadline {
 	return DeadlineEscalate
 }
 
-// HandoverDeadline is when the handover has to be finished.
-func (p Policy) HandoverDeadline(opened time.Time) time.Time {
+func (p Policy) handoverDeadline(opened time.Time) time.Time {
 	if p.Handover == 0 {
 		return opened.Add(72 * time.Hour)
 	}

@@ -164,7 +164,7 @@ func (c PriorCase) shifts(was, is Person) bool {
 func (c PriorCase) move(is Person, r Rules, now time.Time) *Move {
 	leave, _ := LeaveMoment(is.Claims.LeaveDate, r.Location)
 	at, _ := begins(c.Policy, is, leave, r, now)
-	m := &Move{NotBefore: at, Due: c.Policy.dueAfter(c.Reason, at, r.Location)}
+	m := &Move{NotBefore: at, Due: c.Policy.dueAfter(c.Reason, at, r.Location), Brake: r.Brake}
 	if settle := now.Add(r.Settle); settle.After(m.NotBefore) {
 		m.NotBefore = settle
 	}

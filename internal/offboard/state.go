@@ -35,7 +35,7 @@ func (s State) CanBecome(next State) bool {
 	var to []State
 	switch s {
 	case StateHeld:
-		to = []State{StateRunning, StateCancelled}
+		to = []State{StateRunning, StateNeedsAttention, StateCancelled}
 	case StateWaiting:
 		to = []State{StateRunning, StateVerifying, StateHeld, StateNeedsAttention, StateClosed, StateCancelled}
 	case StateRunning:

@@ -37,7 +37,14 @@ type Opening struct {
 	Steps     []Step
 	Brake     BrakeRules // what may hold it; zero: nothing does
 	Confirmed bool       // a person opened it: no emergency brake holds it
+	Beside    bool       // a live case removes the person already, and goes on as it was where a brake holds this
 	Address   string     // of the seat; empty: the person's
+}
+
+// Counts reports whether the opening counts for the brakes. An incident that a
+// person opened does not.
+func (o Opening) Counts() bool {
+	return o.State != StateNeedsAttention && (o.Plan != Emergency || !o.Confirmed)
 }
 
 // Verdict is what a change to a person means for their cases.
@@ -59,7 +66,10 @@ type Verdict struct {
 }
 
 // Move is another time for a case that has not begun to remove.
-type Move struct{ NotBefore, Due time.Time }
+type Move struct {
+	NotBefore, Due time.Time
+	Brake          BrakeRules // what may hold a case that begins sooner
+}
 
 // PriorCase is what a decision needs to know about the person's earlier cases.
 type PriorCase struct {
@@ -152,6 +162,7 @@ func leave(v Verdict, d departure, prior PriorCase, scheduled bool, r Rules, now
 		}
 		v.Join = &o
 	case o.Reason.urgency() > prior.Reason.urgency() && !prior.Began:
+		o.Beside = true
 		v.Join = &o
 	case !prior.Began:
 		v.Poke = true
@@ -225,6 +236,7 @@ func upgrade(v *Verdict, was, is Person, prior PriorCase, r Rules, now time.Time
 		was: was, is: is, reason: prior.Reason, how: ByDeactivation, text: "a more urgent reason was given",
 	}, r, now)
 	if o.Reason.urgency() > prior.Reason.urgency() {
+		o.Beside = prior.Plan != Mover && !prior.Batched
 		v.Join, v.Trace = &o, o.Trigger
 	}
 }

@@ -89,6 +89,9 @@ func (a *attempt) run(ctx context.Context) error {
 	if first := a.file.Next(); first != nil && a.file.Person.Placeholder() {
 		return a.finish(ctx, first, outcome{end: offboard.OutcomeObserved, note: offboard.MadeUp})
 	}
+	if a.file.Case.State == offboard.StateHeld {
+		return a.whileHeld(ctx)
+	}
 	rest := pause{state: offboard.StateRunning}
 	for i := 0; i < len(a.file.Steps); i++ {
 		s := a.file.Steps[i]
@@ -159,6 +162,16 @@ func (a *attempt) run(ctx context.Context) error {
 	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
 		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, WakeAt: rest.wake}, nil
 	})
+	return err
+}
+
+// whileHeld ends a case that waits with others for a person's word, should the
+// leaver be entitled again: nobody has to say so. Else it does nothing.
+func (a *attempt) whileHeld(ctx context.Context) error {
+	if because := a.mindChanged(); because != "" {
+		return a.undo(ctx, because)
+	}
+	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) { return offboard.Update{}, nil })
 	return err
 }
 
@@ -295,7 +308,7 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 // the policy lets the removal go on at the handover's deadline.
 func (a *attempt) late(n offboard.StepName) bool {
 	c := a.file.Case
-	if c.Incident() || c.Plan == offboard.Mover || !c.Removed.IsZero() || a.now().Before(c.Policy.HandoverDeadline(c.Begins(c.Opened))) ||
+	if c.Incident() || c.Plan == offboard.Mover || !c.Removed.IsZero() || a.now().Before(c.HandoverDeadline()) ||
 		c.Policy.AtDeadline(c.Reason) != offboard.DeadlineRemove {
 		return false
 	}
@@ -404,6 +417,9 @@ func (a *attempt) finish(ctx context.Context, s *offboard.Step, out outcome) err
 	}
 	f, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
 		if out.still != nil && !out.still(f) {
+			if f.Case.State == offboard.StateHeld {
+				return offboard.Update{}, nil
+			}
 			empty := ""
 			return offboard.Update{State: offboard.StateRunning, Waiting: &none, Note: &empty, Now: true}, nil
 		}

@@ -132,7 +132,10 @@ func (a *attempt) undo(ctx context.Context, because string) error {
 	case out.attention != "":
 		return a.attention(ctx, s, out)
 	case out.wait != "":
-		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
+		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
+			if f.Case.State == offboard.StateHeld {
+				return offboard.Update{WakeAt: out.until, Steps: []offboard.Step{*s}}, nil
+			}
 			return offboard.Update{
 				State: offboard.StateWaiting, Waiting: &out.wait, Note: &out.note, WakeAt: out.until, Steps: []offboard.Step{*s},
 			}, nil

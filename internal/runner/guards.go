@@ -137,7 +137,7 @@ func (r *Runner) madeToken(address string) bool {
 func (a *attempt) longEnough(n offboard.StepName) bool {
 	c := a.file.Case
 	s := a.file.Step(n)
-	over := !a.now().Before(c.Policy.HandoverDeadline(c.Begins(c.Opened))) && c.Policy.AtDeadline(c.Reason) == offboard.DeadlineRemove
+	over := !a.now().Before(c.HandoverDeadline()) && c.Policy.AtDeadline(c.Reason) == offboard.DeadlineRemove
 	return over || s != nil && s.Attempts >= silent
 }
 

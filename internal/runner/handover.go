@@ -58,7 +58,7 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 		return outcome{}, err
 	}
 	was.Refused = refusals
-	deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Begins(a.file.Case.Opened))
+	deadline := a.file.Case.HandoverDeadline()
 	if successor == nil {
 		if out, over := a.overdue(deadline, &was); over {
 			return out, nil
@@ -269,7 +269,7 @@ func (a *attempt) byHooks(ctx context.Context, h transfer.Handover, was handed) 
 		}
 	}
 	if len(claimed) > 0 {
-		deadline := a.file.Case.Policy.HandoverDeadline(a.file.Case.Begins(a.file.Case.Opened))
+		deadline := a.file.Case.HandoverDeadline()
 		if out, over := a.overdue(deadline, &was); over {
 			return out, nil, false, nil
 		}

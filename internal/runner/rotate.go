@@ -84,7 +84,7 @@ func (a *attempt) served(list []Credential, ids map[string]string, res rotated) 
 		return outcome{skip: true, result: res, say: "rotate: the deadline passed and the removal goes on; " + waiting.note}
 	}
 	if c := a.file.Case; c.Removed.IsZero() && !c.Incident() && c.Policy.AtDeadline(c.Reason) == offboard.DeadlineRemove {
-		waiting.until = later(c.Policy.HandoverDeadline(c.Begins(c.Opened)), a.now())
+		waiting.until = later(c.HandoverDeadline(), a.now())
 	}
 	return *waiting
 }

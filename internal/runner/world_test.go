@@ -90,6 +90,8 @@ type world struct {
 	client   *amplitude.Client
 	policy   offboard.Policy
 	triggers *offboard.Policies // nil: none
+	brake    offboard.BrakeRules
+	access   bool
 
 	beforeWrite func(*http.Request) // where the transport is a cut; nil: nothing
 }
@@ -97,6 +99,7 @@ type world struct {
 type setup struct {
 	postgres bool
 	bubble   bool // time is that of the synctest bubble that the test runs in
+	access   bool // access groups are configured
 	opts     func(*runner.Options)
 	client   func(*world, *amplitude.Options) // the simulator is there already
 }
@@ -105,8 +108,8 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{t: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}, jobs: &jobs{}, policy: offboard.Fallback()}
 	w.policy.Approvals, w.policy.Unlisted = 0, offboard.UnlistedNote
-	w.clock.bubble = s.bubble
-	o := store.Options{Now: w.clock.now}
+	w.clock.bubble, w.access = s.bubble, s.access
+	o := store.Options{Now: w.clock.now, AccessConfigured: s.access}
 	if s.postgres {
 		o.URL = storetest.Postgres(t)
 	} else {
@@ -148,6 +151,7 @@ func newWorld(t *testing.T, s setup) *world {
 		org.Projects = append(org.Projects, runner.Project{ID: p.ID, Name: p.Name})
 	}
 	opts.Organizations = []runner.Organization{org}
+	opts.Access = s.access
 	if s.opts != nil {
 		s.opts(&opts)
 	}
@@ -231,6 +235,7 @@ func (w *world) rules() offboard.Rules {
 	return offboard.Rules{
 		Settle: 2 * time.Minute, TrustIncidents: true,
 		Policy: func(offboard.PolicyFacts) offboard.Policy { return w.policy }, Triggers: w.triggers,
+		Brake: w.brake, AccessConfigured: w.access,
 	}
 }
 

@@ -4,62 +4,82 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"offramp/internal/offboard"
 	"offramp/internal/store/db"
 )
 
-// brake asks the brakes about a case that is about to open, or to become an
-// emergency. It returns the one that holds it, nil: none does. Opening costs
-// one lookup per organization and a bounded count in an index. Writers of one
-// scope take turns while it is not engaged, so that the count is exact on both
-// databases.
-func (t *tx) brake(ctx context.Context, connection string, o offboard.Opening) (*offboard.Brake, error) {
-	if o.State == offboard.StateNeedsAttention {
+// brake asks the brakes about a case that is about to open, or to begin anew for
+// another reason, which counts from now on. It returns the one that holds it,
+// nil: none does. Opening costs one lookup per organization and a bounded count
+// in an index. Writers of one scope take turns, so that the count is exact on
+// both databases.
+func (t *tx) brake(ctx context.Context, b braking) (*offboard.Brake, error) {
+	if b.State == offboard.StateNeedsAttention {
 		return nil, nil // it stands still for another reason
 	}
-	if o.Plan == offboard.Emergency {
-		return t.brakeEmergency(ctx, connection, o)
+	if b.Plan == offboard.Emergency {
+		return t.brakeEmergency(ctx, b)
 	}
-	var holds *offboard.Brake
-	for _, reach := range o.Brake.Organizations {
-		b, err := t.brakeOrganization(ctx, o.Brake, reach)
-		if err != nil {
-			return nil, err
-		}
-		if holds == nil {
-			holds = b
+	for _, reach := range b.Brake.Organizations {
+		// Who is held by one brake needs no second word about another.
+		if held, err := t.brakeOrganization(ctx, b, reach); held != nil || err != nil {
+			return held, err
 		}
 	}
-	return holds, nil
+	return nil, nil
 }
 
-func (t *tx) brakeOrganization(ctx context.Context, r offboard.BrakeRules, reach offboard.BrakeReach) (*offboard.Brake, error) {
+// braking is a case about which the brakes are asked.
+type braking struct {
+	offboard.Opening
+	caseID     string // of a case that is live already, and does not count twice; empty: it opens
+	connection string
+	addressKey string
+	since      time.Time // since when the address is the person's
+}
+
+// window is in what time cases count: from since, exclusive, to until. A clock
+// that was ahead once, when a case or a word was recorded, makes neither count.
+func (t *tx) window(length time.Duration, counted int64) (since, until int64) {
+	since = t.now.Add(-length).UnixMilli()
+	if counted <= t.now.UnixMilli() {
+		since = max(since, counted)
+	}
+	return since, t.now.Add(length).UnixMilli()
+}
+
+func (t *tx) brakeOrganization(ctx context.Context, b braking, reach offboard.BrakeReach) (*offboard.Brake, error) {
+	r := b.Brake
 	if r.Count == 0 && r.Percent == 0 {
 		return nil, nil
 	}
-	if b, err := t.engaged(ctx, offboard.BrakeOrganization, reach.Name); b != nil || err != nil {
-		return b, err
-	}
-	since, err := t.LockBrake(ctx, db.LockBrakeParams{Scope: string(offboard.BrakeOrganization), Name: reach.Name})
-	if err != nil {
-		return nil, fmt.Errorf("lock the brake: %w", err)
-	}
-	members, err := t.members(ctx, reach.Name)
+	members, read, err := t.members(ctx, reach.Name)
 	if err != nil {
 		return nil, err
 	}
-	if b, err := t.engaged(ctx, offboard.BrakeOrganization, reach.Name); b != nil || err != nil {
-		return b, err // somebody engaged it while we waited
+	if here, err := t.seatedIn(ctx, b, reach.Name, read); err != nil || !here {
+		return nil, err
+	}
+	counted, err := t.LockBrake(ctx, db.LockBrakeParams{Scope: string(offboard.BrakeOrganization), Name: reach.Name})
+	if err != nil {
+		return nil, fmt.Errorf("lock the brake: %w", err)
+	}
+	// Only now: it may have been released while we waited, and then it holds nobody.
+	if held, err := t.engaged(ctx, offboard.BrakeOrganization, reach.Name); held != nil || err != nil {
+		return held, err
 	}
 	limit := r.Limit(members)
 	if limit == 0 {
 		return nil, nil
 	}
-	since = max(t.now.Add(-r.Window).UnixMilli(), since)
+	since, until := t.window(r.Window, counted)
 	opened := int64(1)
 	for _, c := range reach.Connections {
-		n, err := t.CountOrdinary(ctx, db.CountOrdinaryParams{Connection: c, Since: since, Most: int32(limit)})
+		n, err := t.CountOrdinary(ctx, db.CountOrdinaryParams{
+			Connection: c, Since: since, Until: until, Besides: b.caseID, Read: read, Organization: reach.Name, Most: int32(limit),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("count the cases of the window: %w", err)
 		}
@@ -69,54 +89,75 @@ func (t *tx) brakeOrganization(ctx context.Context, r offboard.BrakeRules, reach
 	if because == "" {
 		return nil, nil
 	}
-	b, err := t.engage(ctx, offboard.BrakeOrganization, reach.Name, because)
+	brake, err := t.engage(ctx, offboard.BrakeOrganization, reach.Name, because)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range reach.Connections {
-		if err := t.catch(ctx, b, c, since); err != nil {
+		err := t.catch(ctx, brake, db.WindowCasesParams{
+			Connection: c, Since: since, Until: until, Besides: b.caseID, Read: read, Organization: reach.Name,
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
-	return &b, nil
+	return &brake, nil
+}
+
+// seatedIn reports whether the case counts for an organization: the last
+// comparison saw the seat there, or could not have seen it yet.
+func (t *tx) seatedIn(ctx context.Context, b braking, organization string, read int64) (bool, error) {
+	if read == 0 || millis(b.since) > read {
+		return true, nil
+	}
+	row, err := t.SeatOf(ctx, db.SeatOfParams{Organization: organization, AddressKey: b.addressKey})
+	if errors.Is(missing(err), ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a seat: %w", err)
+	}
+	return row.GoneAt == 0, nil
 }
 
 // members is how many the organization had at the last comparison that can be
-// trusted; 0: there was none.
-func (t *tx) members(ctx context.Context, organization string) (int, error) {
+// trusted, and when that was; 0: there was none.
+func (t *tx) members(ctx context.Context, organization string) (n int, read int64, err error) {
 	row, err := t.SweepOf(ctx, organization)
 	if errors.Is(missing(err), ErrNotFound) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the last comparison: %w", err)
+		return 0, 0, fmt.Errorf("read the last comparison: %w", err)
 	}
-	return int(row.Members), nil
+	return int(row.Members), row.TrustedAt, nil
 }
 
-// brakeEmergency lets the first few emergencies of a connection through.
-func (t *tx) brakeEmergency(ctx context.Context, connection string, o offboard.Opening) (*offboard.Brake, error) {
-	if !o.Brake.Emergencies || o.Confirmed {
+// brakeEmergency lets the first few emergencies of a connection through. What a
+// person opened is neither held nor counted.
+func (t *tx) brakeEmergency(ctx context.Context, b braking) (*offboard.Brake, error) {
+	if !b.Brake.Emergencies || b.Confirmed {
 		return nil, nil
 	}
-	since, err := t.LockBrake(ctx, db.LockBrakeParams{Scope: string(offboard.BrakeConnection), Name: connection})
+	counted, err := t.LockBrake(ctx, db.LockBrakeParams{Scope: string(offboard.BrakeConnection), Name: b.connection})
 	if err != nil {
 		return nil, fmt.Errorf("lock the brake: %w", err)
 	}
-	since = max(t.now.Add(-o.Brake.EmergencyWindow()).UnixMilli(), since)
-	before, err := t.CountUrgent(ctx, db.CountUrgentParams{Connection: connection, Since: since, Most: int32(o.Brake.EmergencyLimit())})
+	since, until := t.window(b.Brake.EmergencyWindow(), counted)
+	before, err := t.CountUrgent(ctx, db.CountUrgentParams{
+		Connection: b.connection, Since: since, Until: until, Besides: b.caseID, Most: int32(b.Brake.EmergencyLimit()),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("count the emergencies of the window: %w", err)
 	}
-	because := o.Brake.HoldEmergency(connection, int(before), o.Confirmed)
+	because := b.Brake.HoldEmergency(b.connection, int(before), b.Confirmed)
 	if because == "" {
 		return nil, nil
 	}
-	b, err := t.engaged(ctx, offboard.BrakeConnection, connection)
-	if b != nil || err != nil {
-		return b, err
+	if held, err := t.engaged(ctx, offboard.BrakeConnection, b.connection); held != nil || err != nil {
+		return held, err
 	}
-	fresh, err := t.engage(ctx, offboard.BrakeConnection, connection, because)
+	fresh, err := t.engage(ctx, offboard.BrakeConnection, b.connection, because)
 	return &fresh, err
 }
 
@@ -144,8 +185,8 @@ func (t *tx) engage(ctx context.Context, scope offboard.BrakeScope, name, becaus
 
 // catch holds the cases of a brake's window that can still be stopped, and
 // writes into the others that they could not.
-func (t *tx) catch(ctx context.Context, b offboard.Brake, connection string, since int64) error {
-	ids, err := t.WindowCases(ctx, db.WindowCasesParams{Connection: connection, Since: since})
+func (t *tx) catch(ctx context.Context, b offboard.Brake, window db.WindowCasesParams) error {
+	ids, err := t.WindowCases(ctx, window)
 	if err != nil {
 		return fmt.Errorf("list the cases of the window: %w", err)
 	}
@@ -214,17 +255,28 @@ func (t *tx) mark(ctx context.Context, row db.Case) error {
 
 // Brakes lists the engaged brakes, and the last few that a person released.
 func (s *Store) Brakes(ctx context.Context, most int) ([]offboard.Brake, error) {
-	rows, err := s.queries().EngagedBrakes(ctx)
+	q := s.queries()
+	rows, err := q.EngagedBrakes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list brakes: %w", err)
 	}
-	ended, err := s.queries().EndedBrakes(ctx, int32(most))
+	ended, err := q.EndedBrakes(ctx, int32(most))
 	if err != nil {
 		return nil, fmt.Errorf("list brakes: %w", err)
 	}
 	out := make([]offboard.Brake, 0, len(rows)+len(ended))
 	for _, r := range append(rows, ended...) {
-		out = append(out, brakeOf(r))
+		b := brakeOf(r)
+		cases, err := q.SizeOfBatch(ctx, b.ID)
+		if err != nil {
+			return nil, fmt.Errorf("count the cases of a brake: %w", err)
+		}
+		held, err := q.HeldInBatch(ctx, b.ID)
+		if err != nil {
+			return nil, fmt.Errorf("count held cases: %w", err)
+		}
+		b.Cases, b.Waiting = int(cases), int(held)
+		out = append(out, b)
 	}
 	return out, nil
 }
@@ -258,16 +310,18 @@ func (s *Store) BrakeCases(ctx context.Context, brakeID, after string, most int)
 	return out, nil
 }
 
-// ReleaseBrake ends a brake: from now on it counts anew. It is called after the
-// word about its cases is recorded, and may be called again. While cases still
-// wait for a word it ends nothing, unless all of them were meant.
-func (s *Store) ReleaseBrake(ctx context.Context, id string, all bool, by, why string) (ended bool, err error) {
+// ReleaseBrake ends a brake of which no case waits for a word any more: from now
+// on it counts anew. It is called after the word about its cases is recorded, and
+// may be called again; left is how many still wait, and keep it engaged. ended is
+// true for the call that ends it.
+func (s *Store) ReleaseBrake(ctx context.Context, id, by, why string) (left int, ended bool, err error) {
 	err = s.transact(ctx, func(t *tx) error {
-		ended = false
+		left, ended = 0, false
 		b, err := t.BrakeByID(ctx, id)
 		if err != nil {
 			return fmt.Errorf("read the brake: %w", missing(err))
 		}
+		// What opens meanwhile waits, and is not held by a brake that ended.
 		if _, err := t.LockBrake(ctx, db.LockBrakeParams{Scope: b.Scope, Name: b.Name}); err != nil {
 			return fmt.Errorf("lock the brake: %w", err)
 		}
@@ -275,7 +329,7 @@ func (s *Store) ReleaseBrake(ctx context.Context, id string, all bool, by, why s
 		if err != nil {
 			return fmt.Errorf("count held cases: %w", err)
 		}
-		if held > 0 && !all {
+		if left = int(held); left > 0 {
 			return nil
 		}
 		n, err := t.EndBrake(ctx, db.EndBrakeParams{ReleasedAt: t.now.UnixMilli(), ByWhom: by, Why: why, ID: id})
@@ -283,13 +337,16 @@ func (s *Store) ReleaseBrake(ctx context.Context, id string, all bool, by, why s
 			return err
 		}
 		ended = true
+		if err := t.ClearBatch(ctx, id); err != nil {
+			return fmt.Errorf("clear the cases of the brake: %w", err)
+		}
 		err = t.CountFrom(ctx, db.CountFromParams{Since: t.now.UnixMilli(), Scope: b.Scope, Name: b.Name})
 		if err != nil {
 			return fmt.Errorf("count anew: %w", err)
 		}
 		return nil
 	})
-	return ended, err
+	return left, ended, err
 }
 
 // holdLive makes the live cases one batch that waits for a person's word.

@@ -73,8 +73,8 @@ func TestTooManyLeaversEngageTheBrake(t *testing.T) {
 				}
 			}
 			for _, want := range []bool{true, false} { // the second word finds nothing to end
-				if ended, err := s.ReleaseBrake(t.Context(), brakes[0].ID, true, "jo", "checked"); err != nil || ended != want {
-					t.Errorf("ended %v, %v", ended, err)
+				if left, ended, err := s.ReleaseBrake(t.Context(), brakes[0].ID, "jo", "checked"); err != nil || left != 0 || ended != want {
+					t.Errorf("ended %v, %d are left, %v", ended, left, err)
 				}
 			}
 			clock.pass(time.Second)
@@ -187,6 +187,7 @@ func TestTheShareIsThatOfTheLastTrustedComparison(t *testing.T) {
 	for _, d := range databases() {
 		t.Run(d.name, func(t *testing.T) {
 			s, clock := d.open(t)
+			ids := staff(t, s, 20)
 			sweep := func(members int, failed string) {
 				t.Helper()
 				clock.pass(7 * time.Hour)
@@ -194,6 +195,7 @@ func TestTheShareIsThatOfTheLastTrustedComparison(t *testing.T) {
 				if err != nil || !mine {
 					t.Fatal(mine, err)
 				}
+				see(t, s, w, ids...)
 				w.Members, w.Failed = members, failed
 				if err := s.EndSweep(t.Context(), w, nil, nil); err != nil {
 					t.Fatal(err)
@@ -205,7 +207,6 @@ func TestTheShareIsThatOfTheLastTrustedComparison(t *testing.T) {
 				t.Helper()
 				change(t, s, id, r, func(p *offboard.Person) { p.Active = false })
 			}
-			ids := staff(t, s, 20)
 			for _, id := range ids[:9] {
 				leave(id)
 			}

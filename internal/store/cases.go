@@ -253,7 +253,7 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 	return nil
 }
 
-// stopwatch adds up the time that a case waited for people.
+// stopwatch adds up the time that a case waited for people, and was held.
 func (t *tx) stopwatch(row *db.Case) {
 	forPeople := false
 	switch offboard.Waiting(row.Waiting) {
@@ -261,6 +261,14 @@ func (t *tx) stopwatch(row *db.Case) {
 		forPeople = row.State == string(offboard.StateWaiting)
 	case offboard.WaitNothing, offboard.WaitNotBefore, offboard.WaitSettle, offboard.WaitBudget,
 		offboard.WaitRetry, offboard.WaitSeat, offboard.WaitVerify:
+	}
+	held := row.State == string(offboard.StateHeld)
+	switch {
+	case held && row.HeldSince == 0:
+		row.HeldSince = t.now.UnixMilli()
+	case !held && row.HeldSince != 0:
+		row.HeldMs += max(t.now.UnixMilli()-row.HeldSince, 0)
+		row.HeldSince = 0
 	}
 	switch state := offboard.State(row.State); {
 	case forPeople || state == offboard.StateHeld || state == offboard.StateNeedsAttention:

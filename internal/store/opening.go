@@ -98,12 +98,12 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 		return err
 	}
 	if v.Join != nil {
-		if err := t.join(ctx, &row, *v.Join); err != nil {
+		if err := t.join(ctx, p, &row, *v.Join); err != nil {
 			return err
 		}
 	}
 	if v.Move != nil {
-		if err := t.move(ctx, &row, *v.Move); err != nil {
+		if err := t.move(ctx, p, &row, *v.Move); err != nil {
 			return err
 		}
 	}
@@ -133,20 +133,21 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if batch != "" && o.State != offboard.StateNeedsAttention {
 		o.State, o.Waiting = offboard.StateHeld, offboard.WaitNothing
 	}
+	now, address := t.now.UnixMilli(), cmp.Or(o.Address, p.Address)
 	var brake *offboard.Brake
+	counted := int64(0)
 	if batch == "" {
-		if brake, err = t.brake(ctx, p.Connection, o); err != nil {
+		brake, err = t.brake(ctx, braking{Opening: o, connection: p.Connection, addressKey: offboard.Fold(address), since: p.AddressSince})
+		if err != nil {
 			return err
 		}
-	}
-	counted := int64(0)
-	if batch == "" && o.State != offboard.StateNeedsAttention && !p.Placeholder() {
-		counted = t.now.UnixMilli()
+		if o.Counts() && !p.Placeholder() {
+			counted = now
+		}
 	}
 	if brake != nil {
 		o.State, o.Waiting, o.Note, batch = offboard.StateHeld, offboard.WaitNothing, brake.Held(), brake.ID
 	}
-	now, address := t.now.UnixMilli(), cmp.Or(o.Address, p.Address)
 	row := db.InsertCaseParams{
 		ID: newID(), PersonID: p.ID, Connection: p.Connection, Address: address,
 		AddressKey: offboard.Fold(address), Plan: string(o.Plan), Reason: string(o.Reason),
@@ -205,7 +206,18 @@ func (t *tx) claim(ctx context.Context, caseID, text string, approvals []offboar
 }
 
 // join rewrites the steps of a live case that have not begun, under a new epoch.
-func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
+func (t *tx) join(ctx context.Context, p offboard.Person, row *db.Case, o offboard.Opening) error {
+	anew := millis(o.NotBefore) < row.NotBefore || row.Plan == string(offboard.Mover) || batched(*row) && !row.Braked
+	var brake *offboard.Brake
+	if anew || o.Plan == offboard.Emergency {
+		var err error
+		if brake, err = t.brakeLive(ctx, p, *row, o); err != nil {
+			return err
+		}
+	}
+	if brake != nil && o.Beside {
+		return t.leaveGoing(ctx, row, *brake)
+	}
 	rows, err := t.StepsOf(ctx, row.ID)
 	if err != nil {
 		return fmt.Errorf("read steps: %w", err)
@@ -221,7 +233,8 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 			o.Trigger, o.Reason, o.Plan, moment(row.NotBefore).Format(time.RFC3339))
 	}
 	row.NotBefore, row.DueAt = min(row.NotBefore, millis(o.NotBefore)), min(row.DueAt, millis(o.Due))
-	if batched(*row) && !row.Braked {
+	mass := batched(*row) && !row.Braked
+	if mass {
 		text = fmt.Sprintf("no longer held with the others of its mass change: %s; reason %s, plan %s", o.Trigger, o.Reason, o.Plan)
 		row.NotBefore = millis(o.NotBefore)
 	}
@@ -230,20 +243,17 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 			return err
 		}
 	}
-	note := o.Note
-	switch {
-	case o.Plan == offboard.Emergency || batched(*row) && !row.Braked:
-		if note, err = t.free(ctx, row, o); err != nil {
-			return err
-		}
-	case row.State != string(offboard.StateHeld):
-		row.State = string(offboard.StateRunning)
-	default:
-		note = row.Note // a person held it, or the brake; a person releases it
-	}
-	row.Waiting, row.Note, row.Ending = "", note, ""
+	if row.State != string(offboard.StateHeld) || mass || o.Plan == offboard.Emergency {
+		row.State, row.Note = string(offboard.StateRunning), o.Note
+	} // else a person held it, or the brake; a person releases it
+	row.Waiting, row.Ending = "", ""
 	row.Epoch++
 	row.LeaseUntil = 0 // the attempt at work is fenced off
+	if anew || o.Plan == offboard.Emergency {
+		if err := t.countAnew(ctx, row, o.Counts(), brake); err != nil {
+			return err
+		}
+	}
 	if err := t.SaveCase(ctx, saved(*row)); err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
@@ -252,32 +262,72 @@ func (t *tx) join(ctx context.Context, row *db.Case, o offboard.Opening) error {
 	})
 }
 
-// free lets a live case go on for a new reason, as an emergency or without the
-// others of its mass change. Whatever held it does so no longer, but it counts
-// for the brake as if it opened now, which may hold it. It returns the case's note.
-func (t *tx) free(ctx context.Context, row *db.Case, o offboard.Opening) (note string, err error) {
-	brake, err := t.brake(ctx, row.Connection, o)
-	if err != nil {
-		return "", err
+// brakeLive asks the brakes about a live case that begins anew: sooner than it
+// would have, in place of a reduction, without the others of its mass change, or
+// as an emergency. It counts as if it opened now.
+func (t *tx) brakeLive(ctx context.Context, p offboard.Person, row db.Case, o offboard.Opening) (*offboard.Brake, error) {
+	return t.brake(ctx, braking{Opening: o, caseID: row.ID, connection: row.Connection, addressKey: row.AddressKey, since: p.AddressSince})
+}
+
+// countAnew makes a live case count for the brakes from now on, and lets the one
+// that holds it do so, unless it stands still for another word. That a person let
+// go on what the case was before says nothing about what it is now.
+func (t *tx) countAnew(ctx context.Context, row *db.Case, counts bool, brake *offboard.Brake) error {
+	if row.CountedAt = 0; counts {
+		row.CountedAt = t.now.UnixMilli()
 	}
-	row.State, note = string(offboard.StateRunning), o.Note
-	row.CountedAt = t.now.UnixMilli()
-	if brake != nil {
-		row.State, note = string(offboard.StateHeld), brake.Held()
-		row.Batch, row.Braked, row.Cleared = brake.ID, true, false
+	if row.State != string(offboard.StateHeld) {
+		row.Cleared = false
+		if brake != nil {
+			row.State, row.Waiting, row.Note = string(offboard.StateHeld), "", brake.Held()
+			row.Batch, row.Braked = brake.ID, true
+		}
 	}
-	return note, t.mark(ctx, *row)
+	t.stopwatch(row)
+	return t.mark(ctx, *row)
+}
+
+// leaveGoing records that a case was declared an emergency and that the brake
+// holds that: the removal at work goes on as it was, since to be more urgent must
+// not stop it.
+func (t *tx) leaveGoing(ctx context.Context, row *db.Case, brake offboard.Brake) error {
+	text := brake.Beside(row.Address)
+	if row.Batch == "" {
+		row.Batch, row.Braked = brake.ID, true
+		if err := t.mark(ctx, *row); err != nil {
+			return err
+		}
+	}
+	if row.State != string(offboard.StateHeld) {
+		row.Note = text
+	}
+	if err := t.SaveCase(ctx, saved(*row)); err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "brake", Text: text})
 }
 
 // move lets a case begin at another time. What it was at work on is fenced off:
-// the next attempt gives back what was taken, and waits.
-func (t *tx) move(ctx context.Context, row *db.Case, m offboard.Move) error {
+// the next attempt gives back what was taken, and waits. One that begins sooner
+// counts for the brakes as if it opened now.
+func (t *tx) move(ctx context.Context, p offboard.Person, row *db.Case, m offboard.Move) error {
+	sooner := millis(m.NotBefore) < row.NotBefore
 	row.NotBefore, row.DueAt = millis(m.NotBefore), millis(m.Due)
 	if row.State == string(offboard.StateWaiting) || row.State == string(offboard.StateRunning) {
 		row.State, row.Waiting, row.Note = string(offboard.StateWaiting), string(offboard.WaitNotBefore), ""
 	}
 	row.Epoch++
 	row.LeaseUntil = 0
+	if sooner && !batched(*row) && row.State != string(offboard.StateNeedsAttention) {
+		o := offboard.Opening{Plan: offboard.PlanName(row.Plan), State: offboard.State(row.State), Brake: m.Brake}
+		brake, err := t.brakeLive(ctx, p, *row, o)
+		if err != nil {
+			return err
+		}
+		if err := t.countAnew(ctx, row, o.Counts(), brake); err != nil {
+			return err
+		}
+	}
 	if err := t.SaveCase(ctx, saved(*row)); err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
@@ -317,7 +367,7 @@ func (t *tx) poke(ctx context.Context, row db.Case) error {
 	}
 	now := t.now.UnixMilli()
 	state := offboard.State(row.State)
-	if row.LeaseUntil > now || state == offboard.StateHeld || state == offboard.StateNeedsAttention {
+	if row.LeaseUntil > now || state == offboard.StateHeld && !batched(row) || state == offboard.StateNeedsAttention {
 		return nil
 	}
 	t.enqueue(offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency)})

@@ -24,6 +24,7 @@ func caseOf(r db.Case) (offboard.Case, error) {
 		Ending: offboard.Ending(r.Ending), Outcome: offboard.Outcome(r.Outcome), Epoch: r.Epoch, Signal: r.Signal,
 		Opened: moment(r.OpenedAt), NotBefore: moment(r.NotBefore), Due: moment(r.DueAt), Removed: moment(r.RemovedAt),
 		Verified: moment(r.VerifiedAt), Waited: time.Duration(r.WaitedMs) * time.Millisecond, Closed: moment(r.ClosedAt),
+		Held: time.Duration(r.HeldMs) * time.Millisecond,
 	}
 	if err := json.Unmarshal([]byte(r.Policy), &c.Policy); err != nil {
 		return c, fmt.Errorf("read the policy of case %s: %w", r.ID, err)
@@ -36,7 +37,8 @@ func saved(r db.Case) db.SaveCaseParams {
 		Plan: r.Plan, Reason: r.Reason, State: r.State, Waiting: r.Waiting, Note: r.Note, Ending: r.Ending,
 		Outcome: r.Outcome, Epoch: r.Epoch, Signal: r.Signal, LeaseUntil: r.LeaseUntil, WakeAt: r.WakeAt,
 		QueuedAt: r.QueuedAt, NotBefore: r.NotBefore, DueAt: r.DueAt, RemovedAt: r.RemovedAt,
-		VerifiedAt: r.VerifiedAt, WaitedMs: r.WaitedMs, WaitSince: r.WaitSince, ClosedAt: r.ClosedAt, ID: r.ID,
+		VerifiedAt: r.VerifiedAt, WaitedMs: r.WaitedMs, WaitSince: r.WaitSince, ClosedAt: r.ClosedAt,
+		HeldMs: r.HeldMs, HeldSince: r.HeldSince, ID: r.ID,
 	}
 }
 

@@ -30,7 +30,7 @@ func (q *Queries) BrakeByID(ctx context.Context, id string) (Brake, error) {
 }
 
 const casesOfBatch = `-- name: CasesOfBatch :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where batch = $1 and batch <> '' and id > $2 order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where batch = $1 and batch <> '' and id > $2 order by id limit $3
 `
 
 type CasesOfBatchParams struct {
@@ -82,6 +82,8 @@ func (q *Queries) CasesOfBatch(ctx context.Context, arg CasesOfBatchParams) ([]C
 			&i.Cleared,
 			&i.Override,
 			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
 		); err != nil {
 			return nil, err
 		}
@@ -94,6 +96,16 @@ func (q *Queries) CasesOfBatch(ctx context.Context, arg CasesOfBatchParams) ([]C
 		return nil, err
 	}
 	return items, nil
+}
+
+const clearBatch = `-- name: ClearBatch :exec
+update cases set cleared = true where batch = $1 and batch <> '' and state <> 'held' and not cleared
+`
+
+// ClearBatch says of every case of a brake that a person looked at it.
+func (q *Queries) ClearBatch(ctx context.Context, batch string) error {
+	_, err := q.db.ExecContext(ctx, clearBatch, batch)
+	return err
 }
 
 const countFrom = `-- name: CountFrom :exec
@@ -114,21 +126,40 @@ func (q *Queries) CountFrom(ctx context.Context, arg CountFromParams) error {
 const countOrdinary = `-- name: CountOrdinary :one
 select count(*) from (
     select c.id from cases c
-    where c.connection = $1 and c.counted_at > $2 and c.plan <> 'emergency' and c.outcome <> 'cancelled'
-    limit $3
+    where c.connection = $1 and c.counted_at > $2 and c.counted_at <= $3 and c.plan <> 'emergency'
+        and c.outcome <> 'cancelled' and not c.cleared and c.id <> $4
+        and (cast($5 as bigint) = 0
+            or exists (select 1 from member m where m.organization = $6 and m.address_key = c.address_key and m.gone_at = 0)
+            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint)))
+    limit $7
 ) as counted
 `
 
 type CountOrdinaryParams struct {
-	Connection string
-	Since      int64
-	Most       int32
+	Connection   string
+	Since        int64
+	Until        int64
+	Besides      string
+	Read         int64
+	Organization string
+	Most         int32
 }
 
 // CountOrdinary counts the ordinary cases of a connection that began to count
-// after a moment, up to a number. One that was cancelled changed nothing.
+// between two moments, up to a number, besides one. What was cancelled changed
+// nothing, and what a person let go on was looked at. With read, the moment of
+// the organization's last comparison, it counts those whom that saw there, and
+// whom it could not have seen.
 func (q *Queries) CountOrdinary(ctx context.Context, arg CountOrdinaryParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countOrdinary, arg.Connection, arg.Since, arg.Most)
+	row := q.db.QueryRowContext(ctx, countOrdinary,
+		arg.Connection,
+		arg.Since,
+		arg.Until,
+		arg.Besides,
+		arg.Read,
+		arg.Organization,
+		arg.Most,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -136,18 +167,28 @@ func (q *Queries) CountOrdinary(ctx context.Context, arg CountOrdinaryParams) (i
 
 const countUrgent = `-- name: CountUrgent :one
 select count(*) from (
-    select c.id from cases c where c.connection = $1 and c.counted_at > $2 and c.plan = 'emergency' limit $3
+    select c.id from cases c
+    where c.connection = $1 and c.counted_at > $2 and c.counted_at <= $3 and c.plan = 'emergency' and c.id <> $4
+    limit $5
 ) as counted
 `
 
 type CountUrgentParams struct {
 	Connection string
 	Since      int64
+	Until      int64
+	Besides    string
 	Most       int32
 }
 
 func (q *Queries) CountUrgent(ctx context.Context, arg CountUrgentParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countUrgent, arg.Connection, arg.Since, arg.Most)
+	row := q.db.QueryRowContext(ctx, countUrgent,
+		arg.Connection,
+		arg.Since,
+		arg.Until,
+		arg.Besides,
+		arg.Most,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -416,20 +457,45 @@ func (q *Queries) MarkCase(ctx context.Context, arg MarkCaseParams) error {
 	return err
 }
 
+const sizeOfBatch = `-- name: SizeOfBatch :one
+select count(*) from cases where batch = $1 and batch <> ''
+`
+
+func (q *Queries) SizeOfBatch(ctx context.Context, batch string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, sizeOfBatch, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const windowCases = `-- name: WindowCases :many
 select c.id from cases c
-where c.connection = $1 and c.counted_at > $2 and c.plan <> 'emergency' and c.closed_at = 0
-    and c.state <> 'held' and not c.cleared
+where c.connection = $1 and c.counted_at > $2 and c.counted_at <= $3 and c.plan <> 'emergency' and c.closed_at = 0
+    and c.state <> 'held' and not c.cleared and c.id <> $4
+    and (cast($5 as bigint) = 0
+        or exists (select 1 from member m where m.organization = $6 and m.address_key = c.address_key and m.gone_at = 0)
+        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint)))
 order by c.id
 `
 
 type WindowCasesParams struct {
-	Connection string
-	Since      int64
+	Connection   string
+	Since        int64
+	Until        int64
+	Besides      string
+	Read         int64
+	Organization string
 }
 
 func (q *Queries) WindowCases(ctx context.Context, arg WindowCasesParams) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, windowCases, arg.Connection, arg.Since)
+	rows, err := q.db.QueryContext(ctx, windowCases,
+		arg.Connection,
+		arg.Since,
+		arg.Until,
+		arg.Besides,
+		arg.Read,
+		arg.Organization,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (q *Queries) AssetsOf(ctx context.Context, caseID string) ([]Asset, error) 
 }
 
 const caseByID = `-- name: CaseByID :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id = $1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where id = $1
 `
 
 func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
@@ -126,12 +126,14 @@ func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }
 
 const casesBefore = `-- name: CasesBefore :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases
 where id < $1
     and (cast($2 as text) = '' or state = $2)
     and (cast($3 as text) = '' or plan = $3)
@@ -202,6 +204,8 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 			&i.Cleared,
 			&i.Override,
 			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
 		); err != nil {
 			return nil, err
 		}
@@ -218,8 +222,9 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 
 const claimCase = `-- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = $1, wake_at = $1, queued_at = 0
-where id = $2 and closed_at = 0 and lease_until <= $3 and state not in ('held', 'needs_attention')
-returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
+where id = $2 and closed_at = 0 and lease_until <= $3 and state <> 'needs_attention'
+    and (state <> 'held' or batch <> '' and not cleared)
+returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
 `
 
 type ClaimCaseParams struct {
@@ -228,6 +233,8 @@ type ClaimCaseParams struct {
 	Now        int64
 }
 
+// ClaimCase takes a case that may move; one that is held with others may only
+// give back what it took, should its person be entitled again.
 func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, error) {
 	row := q.db.QueryRowContext(ctx, claimCase, arg.LeaseUntil, arg.ID, arg.Now)
 	var i Case
@@ -265,6 +272,8 @@ func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, err
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }
@@ -399,7 +408,7 @@ update cases set wake_at = $1, queued_at = $2
 where wake_at <= $2 and closed_at = 0 and id in (
     select d.id from cases d
     where d.closed_at = 0 and d.wake_at > 0 and d.wake_at <= $2 and d.lease_until <= $2
-        and d.state not in ('held', 'needs_attention')
+        and d.state <> 'needs_attention' and (d.state <> 'held' or d.batch <> '' and not d.cleared)
         and (d.plan = 'emergency') = cast($3 as boolean)
     order by d.wake_at limit $4
 )
@@ -777,7 +786,7 @@ func (q *Queries) KeepLease(ctx context.Context, arg KeepLeaseParams) (int64, er
 }
 
 const lastCaseOf = `-- name: LastCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where person_id = $1 order by id desc limit 1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where person_id = $1 order by id desc limit 1
 `
 
 func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -817,6 +826,8 @@ func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }
@@ -849,7 +860,7 @@ func (q *Queries) LiveCaseCount(ctx context.Context, personID string) (int64, er
 }
 
 const liveCaseOf = `-- name: LiveCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where person_id = $1 and closed_at = 0
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where person_id = $1 and closed_at = 0
 `
 
 func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -889,12 +900,14 @@ func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }
 
 const lockCase = `-- name: LockCase :one
-update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
+update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
 `
 
 // LockCase reads a case and keeps other writers away until the transaction ends.
@@ -935,6 +948,8 @@ func (q *Queries) LockCase(ctx context.Context, id string) (Case, error) {
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }
@@ -971,8 +986,9 @@ update cases set
     plan = $1, reason = $2, state = $3, waiting = $4, note = $5, ending = $6,
     outcome = $7, epoch = $8, signal = $9, lease_until = $10, wake_at = $11,
     queued_at = $12, not_before = $13, due_at = $14, removed_at = $15,
-    verified_at = $16, waited_ms = $17, wait_since = $18, closed_at = $19
-where id = $20
+    verified_at = $16, waited_ms = $17, wait_since = $18, closed_at = $19,
+    held_ms = $20, held_since = $21
+where id = $22
 `
 
 type SaveCaseParams struct {
@@ -995,6 +1011,8 @@ type SaveCaseParams struct {
 	WaitedMs   int64
 	WaitSince  int64
 	ClosedAt   int64
+	HeldMs     int64
+	HeldSince  int64
 	ID         string
 }
 
@@ -1019,13 +1037,15 @@ func (q *Queries) SaveCase(ctx context.Context, arg SaveCaseParams) error {
 		arg.WaitedMs,
 		arg.WaitSince,
 		arg.ClosedAt,
+		arg.HeldMs,
+		arg.HeldSince,
 		arg.ID,
 	)
 	return err
 }
 
 const signalCase = `-- name: SignalCase :one
-update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at
+update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
 `
 
 func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
@@ -1065,6 +1085,8 @@ func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
 		&i.Cleared,
 		&i.Override,
 		&i.CountedAt,
+		&i.HeldMs,
+		&i.HeldSince,
 	)
 	return i, err
 }

@@ -687,7 +687,7 @@ func (q *Queries) MissingSuspects(ctx context.Context, arg MissingSuspectsParams
 }
 
 const recentCases = `-- name: RecentCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
 `
 
 type RecentCasesParams struct {
@@ -739,6 +739,8 @@ func (q *Queries) RecentCases(ctx context.Context, arg RecentCasesParams) ([]Cas
 			&i.Cleared,
 			&i.Override,
 			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
 		); err != nil {
 			return nil, err
 		}

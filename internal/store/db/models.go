@@ -117,6 +117,8 @@ type Case struct {
 	Cleared     bool
 	Override    string
 	CountedAt   int64
+	HeldMs      int64
+	HeldSince   int64
 }
 
 type Effect struct {

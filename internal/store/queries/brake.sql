@@ -27,24 +27,40 @@ update brake set released_at = @released_at, by_whom = @by_whom, why = @why wher
 update brake_scope set since = @since where scope = @scope and name = @name;
 
 -- CountOrdinary counts the ordinary cases of a connection that began to count
--- after a moment, up to a number. One that was cancelled changed nothing.
+-- between two moments, up to a number, besides one. What was cancelled changed
+-- nothing, and what a person let go on was looked at. With read, the moment of
+-- the organization's last comparison, it counts those whom that saw there, and
+-- whom it could not have seen.
 -- name: CountOrdinary :one
 select count(*) from (
     select c.id from cases c
-    where c.connection = @connection and c.counted_at > @since and c.plan <> 'emergency' and c.outcome <> 'cancelled'
+    where c.connection = @connection and c.counted_at > @since and c.counted_at <= @until and c.plan <> 'emergency'
+        and c.outcome <> 'cancelled' and not c.cleared and c.id <> @besides
+        and (cast(@read as bigint) = 0
+            or exists (select 1 from member m where m.organization = @organization and m.address_key = c.address_key and m.gone_at = 0)
+            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint)))
     limit @most
 ) as counted;
 
 -- name: CountUrgent :one
 select count(*) from (
-    select c.id from cases c where c.connection = @connection and c.counted_at > @since and c.plan = 'emergency' limit @most
+    select c.id from cases c
+    where c.connection = @connection and c.counted_at > @since and c.counted_at <= @until and c.plan = 'emergency' and c.id <> @besides
+    limit @most
 ) as counted;
 
 -- name: WindowCases :many
 select c.id from cases c
-where c.connection = @connection and c.counted_at > @since and c.plan <> 'emergency' and c.closed_at = 0
-    and c.state <> 'held' and not c.cleared
+where c.connection = @connection and c.counted_at > @since and c.counted_at <= @until and c.plan <> 'emergency' and c.closed_at = 0
+    and c.state <> 'held' and not c.cleared and c.id <> @besides
+    and (cast(@read as bigint) = 0
+        or exists (select 1 from member m where m.organization = @organization and m.address_key = c.address_key and m.gone_at = 0)
+        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint)))
 order by c.id;
+
+-- ClearBatch says of every case of a brake that a person looked at it.
+-- name: ClearBatch :exec
+update cases set cleared = true where batch = @batch and batch <> '' and state <> 'held' and not cleared;
 
 -- name: MarkCase :exec
 update cases set batch = @batch, braked = @braked, cleared = @cleared, override = @override, counted_at = @counted_at where id = @id;
@@ -58,6 +74,9 @@ where c.batch = @batch and c.batch <> '' and e.state = 'done' group by e.case_id
 
 -- name: HeldInBatch :one
 select count(*) from cases where batch = @batch and batch <> '' and state = 'held' and not cleared;
+
+-- name: SizeOfBatch :one
+select count(*) from cases where batch = @batch and batch <> '';
 
 -- LiveUnbegun are the live cases that stand still for nobody: what a change of
 -- mode may not set in motion.

@@ -25,9 +25,12 @@ select * from cases where person_id = @person_id order by id desc limit 1;
 -- name: LiveCaseCount :one
 select count(*) from cases where person_id = @person_id and closed_at = 0 and plan <> 'mover';
 
+-- ClaimCase takes a case that may move; one that is held with others may only
+-- give back what it took, should its person be entitled again.
 -- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = @lease_until, wake_at = @lease_until, queued_at = 0
-where id = @id and closed_at = 0 and lease_until <= @now and state not in ('held', 'needs_attention')
+where id = @id and closed_at = 0 and lease_until <= @now and state <> 'needs_attention'
+    and (state <> 'held' or batch <> '' and not cleared)
 returning *;
 
 -- name: SignalCase :one
@@ -41,7 +44,7 @@ update cases set wake_at = @again, queued_at = @now
 where wake_at <= @now and closed_at = 0 and id in (
     select d.id from cases d
     where d.closed_at = 0 and d.wake_at > 0 and d.wake_at <= @now and d.lease_until <= @now
-        and d.state not in ('held', 'needs_attention')
+        and d.state <> 'needs_attention' and (d.state <> 'held' or d.batch <> '' and not d.cleared)
         and (d.plan = 'emergency') = cast(@urgent as boolean)
     order by d.wake_at limit @most
 )
@@ -56,7 +59,8 @@ update cases set
     plan = @plan, reason = @reason, state = @state, waiting = @waiting, note = @note, ending = @ending,
     outcome = @outcome, epoch = @epoch, signal = @signal, lease_until = @lease_until, wake_at = @wake_at,
     queued_at = @queued_at, not_before = @not_before, due_at = @due_at, removed_at = @removed_at,
-    verified_at = @verified_at, waited_ms = @waited_ms, wait_since = @wait_since, closed_at = @closed_at
+    verified_at = @verified_at, waited_ms = @waited_ms, wait_since = @wait_since, closed_at = @closed_at,
+    held_ms = @held_ms, held_since = @held_since
 where id = @id;
 
 -- name: ExtendLease :exec
