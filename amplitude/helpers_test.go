@@ -171,10 +171,10 @@ func mustNotLeak(t *testing.T, err error) {
 
 // fakeBudget keeps what it was asked and answers err.
 type fakeBudget struct {
-	err    error
-	mu     sync.Mutex
-	taken  []amplitude.Share
-	untils []time.Time
+	err   error
+	mu    sync.Mutex
+	taken []amplitude.Share
+	waits []time.Duration
 }
 
 func (b *fakeBudget) Take(_ context.Context, s amplitude.Share) error {
@@ -184,10 +184,10 @@ func (b *fakeBudget) Take(_ context.Context, s amplitude.Share) error {
 	return b.err
 }
 
-func (b *fakeBudget) Throttled(_ context.Context, until time.Time) {
+func (b *fakeBudget) Throttled(_ context.Context, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.untils = append(b.untils, until)
+	b.waits = append(b.waits, wait)
 }
 
 // contextThatEnds is a context that is cancelled after d of bubble time.

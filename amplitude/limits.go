@@ -51,9 +51,9 @@ type Budget interface {
 	// Take reserves one request. It may wait a little for the slot; when the
 	// slot is too far away, it returns a *BudgetError and nothing is sent.
 	Take(ctx context.Context, s Share) error
-	// Throttled says that Amplitude refused a request with 429, and until when
-	// it asked to be left alone.
-	Throttled(ctx context.Context, until time.Time)
+	// Throttled says that Amplitude refused a request with 429, and for how long
+	// from now it asked to be left alone.
+	Throttled(ctx context.Context, wait time.Duration)
 }
 
 // BudgetError says that a request was not sent, because its turn is Wait away.

@@ -166,7 +166,7 @@ func (c *Client) judge(ctx context.Context, r *request, p reply) (answer, error)
 		if wait == 0 {
 			wait = defaultRetryAfter
 		}
-		c.budget.Throttled(ctx, c.now().Add(wait))
+		c.budget.Throttled(ctx, wait)
 	}
 	return answer{}, e
 }

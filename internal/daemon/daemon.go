@@ -80,7 +80,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Daemon, err err
 	d.failed = policyFailures(cfg, d.registry, o.Log.Named("policies"))
 	d.store, err = store.Open(ctx, store.Options{
 		Path: cfg.Database.Path, URL: cfg.Database.URL.Reveal(), AccessConfigured: len(cfg.Access.Groups) > 0,
-		Retried: retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
+		DatabaseClock: true,
+		Retried:       retries.Inc, Opened: func(r offboard.Reason) { opened.WithLabelValues(string(r)).Inc() },
 		Braked:       d.braked,
 		PolicyFailed: d.failed,
 	})

@@ -130,7 +130,7 @@ func (p *purse) Take(context.Context, amplitude.Share) error {
 	return nil
 }
 
-func (p *purse) Throttled(context.Context, time.Time) {}
+func (p *purse) Throttled(context.Context, time.Duration) {}
 
 func TestASweepGoesOnWhereTheBudgetStoppedIt(t *testing.T) {
 	p := &purse{}

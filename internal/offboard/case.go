@@ -348,5 +348,5 @@ type Use struct {
 type Meter struct {
 	Uses      []Use // of the last minute, oldest first
 	Throttled time.Time
-	Asked     map[string]time.Time // when a share was last refused
+	Asked     map[string]time.Time // until when what a share owns is kept for it, since it was refused
 }

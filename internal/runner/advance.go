@@ -285,7 +285,11 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 	}
 	now := a.now()
 	if b, ok := errors.AsType[*amplitude.BudgetError](err); ok {
-		return outcome{wait: offboard.WaitBudget, until: now.Add(spread(a.file.Case.ID, b.Wait)), note: "waiting for Amplitude's request budget"}, nil
+		until := now.Add(b.Wait)
+		if s.Name == offboard.StepRemove { // of which most wait
+			until = now.Add(spread(a.file.Case.ID, b.Wait))
+		}
+		return outcome{wait: offboard.WaitBudget, until: until, note: "waiting for Amplitude's request budget"}, nil
 	}
 	if l, ok := errors.AsType[*laterError](err); ok {
 		return outcome{wait: offboard.WaitBudget, until: l.until, note: l.note}, nil

@@ -17,9 +17,6 @@ func urgent(s string) bool {
 	return amplitude.Share(s) == amplitude.ShareEmergency || amplitude.Share(s) == amplitude.ShareIncident
 }
 
-// demand is how long a share that was refused keeps what belongs to it.
-const demand = 15 * time.Second
-
 // part is what an ordinary share owns of the rate behind the reserve, in percent.
 func part(s string) int {
 	switch amplitude.Share(s) {
@@ -77,8 +74,8 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 		return false, wait
 	}
 	kept := 0 // of what others own, wanted and not yet used
-	for other, at := range maps.All(m.Asked) {
-		if other != share && !urgent(other) && now.Sub(at) < demand {
+	for other, until := range maps.All(m.Asked) {
+		if other != share && !urgent(other) && now.Before(until) {
 			kept += max(common*part(other)/100-used[other], 0)
 		}
 	}
@@ -91,7 +88,7 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 // meter is the shared meter of the organizations' requests.
 type meter interface {
 	Spend(ctx context.Context, organization, share string, decide func(offboard.Meter, time.Time) (bool, time.Duration)) (bool, time.Duration, error)
-	Throttle(ctx context.Context, organization string, until time.Time) error
+	Throttle(ctx context.Context, organization string, wait time.Duration) error
 }
 
 // Budget hands out one organization's SCIM requests, to all replicas together.
@@ -131,9 +128,9 @@ func (b *Budget) Take(ctx context.Context, s amplitude.Share) error {
 }
 
 // Throttled records that Amplitude asked for a pause.
-func (b *Budget) Throttled(ctx context.Context, until time.Time) {
+func (b *Budget) Throttled(ctx context.Context, wait time.Duration) {
 	// Losing this only means asking once too early; the answer will be 429 again.
-	_ = b.meter.Throttle(ctx, b.organization, until)
+	_ = b.meter.Throttle(ctx, b.organization, wait)
 }
 
 var _ amplitude.Budget = (*Budget)(nil)

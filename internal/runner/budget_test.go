@@ -34,7 +34,7 @@ func TestNoMinuteHoldsMoreThanTheRate(t *testing.T) {
 				if wait <= 0 {
 					t.Fatalf("refused without a time to come back")
 				}
-				m.Asked[share] = now
+				m.Asked[share] = now.Add(wait + time.Minute)
 				continue
 			}
 			use := offboard.Use{Share: share, At: now}
@@ -77,7 +77,7 @@ func TestBudgetShares(t *testing.T) {
 		want  bool
 	}{
 		"removals use what nobody else asks for":       {offboard.Meter{Uses: used(35, amplitude.ShareRemove)}, amplitude.ShareRemove, true},
-		"removals leave what verification waits for":   {offboard.Meter{Uses: used(35, amplitude.ShareRemove), Asked: map[string]time.Time{"verify": now}}, amplitude.ShareRemove, false},
+		"removals leave what verification waits for":   {offboard.Meter{Uses: used(35, amplitude.ShareRemove), Asked: map[string]time.Time{"verify": now.Add(time.Minute)}}, amplitude.ShareRemove, false},
 		"verification gets its own while removals run": {offboard.Meter{Uses: used(35, amplitude.ShareRemove)}, amplitude.ShareVerify, true},
 		"nobody ordinary touches the reserve":          {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareVerify, false},
 		"an incident takes the reserve":                {offboard.Meter{Uses: used(40, amplitude.ShareRemove)}, amplitude.ShareEmergency, true},

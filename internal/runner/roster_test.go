@@ -248,7 +248,7 @@ func (g *gate) Take(_ context.Context, s amplitude.Share) error {
 	return nil
 }
 
-func (g *gate) Throttled(context.Context, time.Time) {}
+func (g *gate) Throttled(context.Context, time.Duration) {}
 
 func (g *gate) allow(s amplitude.Share, n int) {
 	g.mu.Lock()

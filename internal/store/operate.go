@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"offramp/internal/offboard"
@@ -113,86 +112,6 @@ func (s *Store) Paused(ctx context.Context) (*offboard.Pause, error) {
 	return nil, nil
 }
 
-// Spend asks an organization's budget for one request, shared by every replica:
-// decide sees the meter and says whether the request may leave now, else when
-// to ask again.
-func (s *Store) Spend(ctx context.Context, organization, share string, decide func(m offboard.Meter, now time.Time) (ok bool, wait time.Duration)) (ok bool, wait time.Duration, err error) {
-	err = s.transact(ctx, func(t *tx) error {
-		now := t.now
-		m, asked, throttled, err := t.meter(ctx, organization, now)
-		if err != nil {
-			return err
-		}
-		if ok, wait = decide(m, now); ok {
-			err := t.BudgetSpend(ctx, db.BudgetSpendParams{ID: newID(), Organization: organization, Share: share, At: now.UnixMilli()})
-			if err != nil {
-				return fmt.Errorf("spend budget: %w", err)
-			}
-			return nil
-		}
-		asked = maps.Clone(asked)
-		if asked == nil {
-			asked = map[string]int64{}
-		}
-		asked[share] = now.UnixMilli()
-		b, err := json.Marshal(asked)
-		if err != nil {
-			return fmt.Errorf("encode the budget: %w", err)
-		}
-		err = t.BudgetSave(ctx, db.BudgetSaveParams{ThrottledUntil: throttled, Asked: string(b), Organization: organization})
-		if err != nil {
-			return fmt.Errorf("save budget: %w", err)
-		}
-		return nil
-	})
-	return ok, wait, err
-}
-
-func (t *tx) meter(ctx context.Context, organization string, now time.Time) (m offboard.Meter, asked map[string]int64, throttled int64, err error) {
-	row, err := t.BudgetLock(ctx, organization)
-	if err != nil {
-		return m, nil, 0, fmt.Errorf("lock budget: %w", err)
-	}
-	since := now.Add(-time.Minute).UnixMilli()
-	if err := t.BudgetForget(ctx, db.BudgetForgetParams{Organization: organization, Until: since}); err != nil {
-		return m, nil, 0, fmt.Errorf("trim budget: %w", err)
-	}
-	uses, err := t.BudgetUses(ctx, db.BudgetUsesParams{Organization: organization, Since: since})
-	if err != nil {
-		return m, nil, 0, fmt.Errorf("read budget: %w", err)
-	}
-	for _, u := range uses {
-		m.Uses = append(m.Uses, offboard.Use{Share: u.Share, At: time.UnixMilli(u.At)})
-	}
-	m.Throttled = moment(row.ThrottledUntil)
-	if row.Asked != "" {
-		if err := json.Unmarshal([]byte(row.Asked), &asked); err != nil {
-			return m, nil, 0, fmt.Errorf("read budget: %w", err)
-		}
-	}
-	m.Asked = make(map[string]time.Time, len(asked))
-	for share, at := range asked {
-		m.Asked[share] = time.UnixMilli(at)
-	}
-	return m, asked, row.ThrottledUntil, nil
-}
-
-// Throttle records that Amplitude asked for a pause until a moment.
-func (s *Store) Throttle(ctx context.Context, organization string, until time.Time) error {
-	return s.transact(ctx, func(t *tx) error {
-		row, err := t.BudgetLock(ctx, organization)
-		if err == nil {
-			err = t.BudgetSave(ctx, db.BudgetSaveParams{
-				ThrottledUntil: max(row.ThrottledUntil, millis(until)), Asked: row.Asked, Organization: organization,
-			})
-		}
-		if err != nil {
-			return fmt.Errorf("throttle: %w", err)
-		}
-		return nil
-	})
-}
-
 // Turn reports whether this call is the one that does a periodic job: the
 // first after its due time, on whichever replica; the next is every later.
 func (s *Store) Turn(ctx context.Context, name string, every time.Duration) (mine bool, err error) {
@@ -222,26 +141,6 @@ type Stats struct {
 	Cases        []Counts
 	Overdue      map[offboard.PlanName]int
 	TasksOverdue map[offboard.TaskKind]int
-}
-
-// Load is how busy an organization's budget is.
-type Load struct {
-	Used    int // requests of the last minute
-	Waiting int // cases of all organizations that wait for a slot
-}
-
-// Load reads how busy an organization's budget is.
-func (s *Store) Load(ctx context.Context, organization string) (l Load, err error) {
-	since := s.now().Add(-time.Minute).UnixMilli()
-	used, err := s.queries().CountBudgetUses(ctx, db.CountBudgetUsesParams{Organization: organization, Since: since})
-	if err != nil {
-		return l, fmt.Errorf("read budget: %w", err)
-	}
-	waiting, err := s.queries().CountWaiting(ctx, string(offboard.WaitBudget))
-	if err != nil {
-		return l, fmt.Errorf("count waiting cases: %w", err)
-	}
-	return Load{Used: int(used), Waiting: int(waiting)}, nil
 }
 
 // Stats counts live cases and tasks.

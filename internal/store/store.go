@@ -45,6 +45,7 @@ type Options struct {
 	Path             string                // SQLite file
 	URL              string                // PostgreSQL
 	Now              func() time.Time      // nil: time.Now
+	DatabaseClock    bool                  // PostgreSQL: requests are counted by the database's clock, not by Now
 	AccessConfigured bool                  // whether being active alone is not enough
 	Patience         time.Duration         // how long a write is retried while the database is away; 0: 20 s
 	Retried          func()                // called for every retried write; nil: nobody counts

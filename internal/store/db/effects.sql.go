@@ -75,6 +75,34 @@ func (q *Queries) AddressHolders(ctx context.Context, arg AddressHoldersParams) 
 	return items, nil
 }
 
+const budgetAhead = `-- name: BudgetAhead :exec
+update budget_use set at = $1 where organization = $2 and at > $1
+`
+
+type BudgetAheadParams struct {
+	Now          int64
+	Organization string
+}
+
+func (q *Queries) BudgetAhead(ctx context.Context, arg BudgetAheadParams) error {
+	_, err := q.db.ExecContext(ctx, budgetAhead, arg.Now, arg.Organization)
+	return err
+}
+
+const budgetAsked = `-- name: BudgetAsked :exec
+update budget set asked = $1 where organization = $2
+`
+
+type BudgetAskedParams struct {
+	Asked        string
+	Organization string
+}
+
+func (q *Queries) BudgetAsked(ctx context.Context, arg BudgetAskedParams) error {
+	_, err := q.db.ExecContext(ctx, budgetAsked, arg.Asked, arg.Organization)
+	return err
+}
+
 const budgetForget = `-- name: BudgetForget :exec
 delete from budget_use where organization = $1 and at <= $2
 `
@@ -92,34 +120,20 @@ func (q *Queries) BudgetForget(ctx context.Context, arg BudgetForgetParams) erro
 const budgetLock = `-- name: BudgetLock :one
 insert into budget (organization, throttled_until, asked) values ($1, 0, '')
 on conflict (organization) do update set organization = excluded.organization
-returning throttled_until, asked
+returning throttled_until, throttled_at, asked
 `
 
 type BudgetLockRow struct {
 	ThrottledUntil int64
+	ThrottledAt    int64
 	Asked          string
 }
 
 func (q *Queries) BudgetLock(ctx context.Context, organization string) (BudgetLockRow, error) {
 	row := q.db.QueryRowContext(ctx, budgetLock, organization)
 	var i BudgetLockRow
-	err := row.Scan(&i.ThrottledUntil, &i.Asked)
+	err := row.Scan(&i.ThrottledUntil, &i.ThrottledAt, &i.Asked)
 	return i, err
-}
-
-const budgetSave = `-- name: BudgetSave :exec
-update budget set throttled_until = $1, asked = $2 where organization = $3
-`
-
-type BudgetSaveParams struct {
-	ThrottledUntil int64
-	Asked          string
-	Organization   string
-}
-
-func (q *Queries) BudgetSave(ctx context.Context, arg BudgetSaveParams) error {
-	_, err := q.db.ExecContext(ctx, budgetSave, arg.ThrottledUntil, arg.Asked, arg.Organization)
-	return err
 }
 
 const budgetSpend = `-- name: BudgetSpend :exec
@@ -140,6 +154,21 @@ func (q *Queries) BudgetSpend(ctx context.Context, arg BudgetSpendParams) error 
 		arg.Share,
 		arg.At,
 	)
+	return err
+}
+
+const budgetThrottle = `-- name: BudgetThrottle :exec
+update budget set throttled_at = $1, throttled_until = $2 where organization = $3
+`
+
+type BudgetThrottleParams struct {
+	ThrottledAt    int64
+	ThrottledUntil int64
+	Organization   string
+}
+
+func (q *Queries) BudgetThrottle(ctx context.Context, arg BudgetThrottleParams) error {
+	_, err := q.db.ExecContext(ctx, budgetThrottle, arg.ThrottledAt, arg.ThrottledUntil, arg.Organization)
 	return err
 }
 

@@ -64,6 +64,7 @@ type Budget struct {
 	Organization   string
 	ThrottledUntil int64
 	Asked          string
+	ThrottledAt    int64
 }
 
 type BudgetUse struct {

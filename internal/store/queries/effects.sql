@@ -64,7 +64,7 @@ where m.person_id = @person_id and g.deleted_at = 0 order by g.display_name;
 -- name: BudgetLock :one
 insert into budget (organization, throttled_until, asked) values (@organization, 0, '')
 on conflict (organization) do update set organization = excluded.organization
-returning throttled_until, asked;
+returning throttled_until, throttled_at, asked;
 
 -- name: BudgetUses :many
 select share, at from budget_use where organization = @organization and at > @since order by at;
@@ -75,8 +75,14 @@ insert into budget_use (id, organization, share, at) values (@id, @organization,
 -- name: BudgetForget :exec
 delete from budget_use where organization = @organization and at <= @until;
 
--- name: BudgetSave :exec
-update budget set throttled_until = @throttled_until, asked = @asked where organization = @organization;
+-- name: BudgetAhead :exec
+update budget_use set at = @now where organization = @organization and at > @now;
+
+-- name: BudgetAsked :exec
+update budget set asked = @asked where organization = @organization;
+
+-- name: BudgetThrottle :exec
+update budget set throttled_at = @throttled_at, throttled_until = @throttled_until where organization = @organization;
 
 -- name: ClaimSchedule :execrows
 insert into schedule (name, next_due) values (@name, @next_due)
