@@ -143,7 +143,7 @@ func (a *auditReader) page(ctx context.Context, w auditWindow, cursor string) (a
 	r := &request{
 		api: apiAudit, op: a.op, method: http.MethodPost,
 		url:  a.c.at.Audit + "/" + strconv.Itoa(a.c.orgID),
-		auth: a.c.orgAuth, list: true,
+		auth: a.c.orgAuth, list: true, reads: true,
 	}
 	filters := map[string]string{}
 	for name, value := range map[string]string{"domain": a.filter.Domain, "feature": a.filter.Feature, "action": a.filter.Action} {

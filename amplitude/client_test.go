@@ -280,6 +280,8 @@ func TestAReadOnlyClientSendsNoWrite(t *testing.T) {
 		"archive":           func() error { return c.ArchiveDeployment(ctx, projectID, "1") },
 		"attach":            func() error { return c.AttachDeployment(ctx, f, "1") },
 		"detach":            func() error { return c.DetachDeployment(ctx, f, "1") },
+		"set a secret":      func() error { return c.SetDestinationSecret(ctx, projectID, "1", "v", "field", "value") },
+		"test destination":  func() error { _, err := c.TestDestination(ctx, projectID, "1"); return err },
 	} {
 		if err := write(); !errors.Is(err, amplitude.ErrReadOnly) {
 			t.Errorf("%s: error is %v, want ErrReadOnly", name, err)

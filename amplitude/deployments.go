@@ -77,7 +77,6 @@ func (c *Client) CreateDeployment(ctx context.Context, projectID int, label, kin
 	if err != nil {
 		return "", err
 	}
-	r.write = true
 	if err := r.sendJSON(map[string]any{"projectId": projectID, "label": label, "type": kind}); err != nil {
 		return "", err
 	}

@@ -74,7 +74,6 @@ func (c *Client) TestDestination(ctx context.Context, projectID int, id string) 
 	if err != nil {
 		return false, err
 	}
-	r.write = true
 	var body struct {
 		Data struct {
 			OK flag `json:"ok"`

@@ -24,13 +24,17 @@ type request struct {
 	header      map[string]string
 	body        []byte
 	contentType string
-	write       bool     // changes something; refused by a read-only client
+	reads       bool     // changes nothing, whatever the method
 	list        bool     // the answer may be large
 	hide        []string // words that an error text must not repeat
 
 	gate *semaphore.Weighted // nil: nothing to wait for
 	cost int64
 }
+
+// changes reports whether the request may change something: every one does
+// that is no GET and is not said to read.
+func (r *request) changes() bool { return r.method != http.MethodGet && !r.reads }
 
 // answer is a complete 2xx answer that holds no error.
 type answer struct {
@@ -42,7 +46,7 @@ type answer struct {
 // what Budget.Take returned and a context that ended while waiting; they keep
 // their identity for errors.As.
 func (c *Client) send(ctx context.Context, r *request) (answer, error) {
-	if r.write && c.readOnly {
+	if c.readOnly && r.changes() {
 		return answer{}, &Error{API: r.api.String(), Op: r.op, Detail: ErrReadOnly.Error(), Err: ErrReadOnly}
 	}
 	if r.gate != nil {
@@ -229,7 +233,6 @@ func (c *Client) get(ctx context.Context, r *request, v any) error {
 // put sends a write whose answer is an acknowledgement and no more: nothing,
 // the word OK, or JSON that is not looked at because an echo proves nothing.
 func (c *Client) put(ctx context.Context, r *request) error {
-	r.write = true
 	a, err := c.send(ctx, r)
 	if err != nil {
 		return err
