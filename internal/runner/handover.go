@@ -167,8 +167,7 @@ func (a *attempt) settled(tasks []*offboard.Task, was handed) outcome {
 		}
 		for _, as := range a.owned() {
 			if inTask(task, as) {
-				as.State, as.NewOwner, as.By = offboard.AssetHanded, cmp.Or(task.Successor, was.Successor), was.Confirmed[task.Key]
-				out.update.Assets = append(out.update.Assets, as)
+				out.update.Assets = append(out.update.Assets, was.byWord(as, task))
 			}
 		}
 		out.say += ", " + was.Confirmed[task.Key]
@@ -185,36 +184,6 @@ func (a *attempt) owned() []offboard.Asset {
 		}
 	}
 	return out
-}
-
-// overdue says how the handover goes on when its deadline is past.
-func (a *attempt) overdue(deadline time.Time, was *handed) (outcome, bool) {
-	if a.now().Before(deadline) {
-		return outcome{}, false
-	}
-	if a.file.Case.Policy.AtDeadline(a.file.Case.Reason) != offboard.DeadlineRemove {
-		if !was.Escalated {
-			was.Escalated = true
-			return outcome{wait: offboard.WaitTask, until: a.now().Add(time.Second), result: *was, say: "handover: the deadline has passed; escalated"}, true
-		}
-		return outcome{wait: offboard.WaitTask, result: *was, note: "the handover is overdue; do the task, or resolve the case"}, true
-	}
-	out := outcome{}
-	for _, as := range a.owned() {
-		as.State, as.By = offboard.AssetOrphaned, "the handover deadline passed"
-		out.update.Assets = append(out.update.Assets, as)
-		was.Orphaned++
-	}
-	for _, t := range a.file.Tasks {
-		if t.State == offboard.TaskOpen && (t.Kind == offboard.TaskHandover || t.Kind == offboard.TaskSuccessor) {
-			t.State, t.Ended = offboard.TaskDropped, a.now()
-			out.update.Tasks = append(out.update.Tasks, t)
-		}
-	}
-	was.Note = "the deadline passed; the removal goes on and what was not handed over is orphaned"
-	out.result = *was
-	out.say = fmt.Sprintf("handover: %s (%d listed things)", was.Note, was.Orphaned)
-	return out, true
 }
 
 func (a *attempt) handoverTo(p offboard.Person, deadline time.Time) transfer.Handover {
@@ -423,9 +392,10 @@ func projectOf(as offboard.Asset) string {
 	return strconv.Itoa(as.Project)
 }
 
-// zero reports whether nothing came of a step yet.
+// zero reports whether nothing came of a step yet: it neither waits nor ends, and
+// has no result.
 func (o outcome) zero() bool {
-	return o.wait == "" && o.attention == "" && o.end == "" && o.cancel == ""
+	return o.wait == "" && o.attention == "" && o.end == "" && o.cancel == "" && o.result == nil
 }
 
 // later is t, or a moment from now where t is past: a wait must end.
