@@ -1,6 +1,7 @@
 package amplitude
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -48,6 +49,7 @@ type Client struct {
 
 	secrets  []string // cut from every error text, should a server repeat them
 	budget   Budget
+	permit   func(context.Context) error // nil: everything may be sent
 	http     *http.Client
 	now      func() time.Time
 	timeout  time.Duration
@@ -86,6 +88,7 @@ func New(o Options) (*Client, error) {
 		orgID:    o.OrgID,
 		projects: make(map[int]project, len(o.Projects)),
 		budget:   o.Budget,
+		permit:   o.Permit,
 		now:      o.Now,
 		timeout:  o.Timeout,
 		metrics:  m,
@@ -152,6 +155,14 @@ func (c *Client) WithShare(s Share) *Client {
 func (c *Client) ReadOnly() *Client {
 	d := *c
 	d.readOnly = true
+	return &d
+}
+
+// Finishing returns the same client without Options.Permit: for the second half
+// of what was begun, where to stop in between would do harm.
+func (c *Client) Finishing() *Client {
+	d := *c
+	d.permit = nil
 	return &d
 }
 

@@ -1,6 +1,7 @@
 package amplitude_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -292,6 +293,35 @@ func TestAReadOnlyClientSendsNoWrite(t *testing.T) {
 	}
 	if _, err := c.Member(ctx, leaver); err != nil {
 		t.Errorf("reading: %v", err)
+	}
+}
+
+func TestAClientAsksLastWhetherItMayChangeAnything(t *testing.T) {
+	s := says(`{"id":"jo.smith@example.com"}`)
+	var order []string
+	stop := errors.New("paused")
+	o := options(roundTrip(func(r *http.Request) (*http.Response, error) {
+		order = append(order, r.Method)
+		return inProcess{s}.RoundTrip(r)
+	}))
+	slots := &fakeBudget{}
+	o.Budget = slots
+	o.Permit = func(context.Context) error {
+		order = append(order, fmt.Sprintf("asked after %d slots", len(slots.taken)))
+		return stop
+	}
+	c := newClient(t, o)
+	if _, err := c.RemoveMember(t.Context(), leaver); !errors.Is(err, stop) {
+		t.Errorf("a removal that may not be: %v", err)
+	}
+	if _, err := c.Member(t.Context(), leaver); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	if _, err := c.Finishing().RemoveMember(t.Context(), leaver); err != nil {
+		t.Errorf("the end of what was begun: %v", err)
+	}
+	if got := strings.Join(order, " "); got != "asked after 1 slots GET DELETE" {
+		t.Errorf("in the order %q", got)
 	}
 }
 

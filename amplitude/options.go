@@ -1,6 +1,7 @@
 package amplitude
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,13 +27,14 @@ type Options struct {
 
 	DeveloperToken Secret // personal access token or OAuth token; empty: the Developer API is not configured
 
-	Projects  []Project             // none: taxonomy, cohorts, lookup tables and experiment are not configured
-	Budget    Budget                // nil: SCIM requests are not limited
-	Transport http.RoundTripper     // nil: the client's own, pooled
-	Now       func() time.Time      // nil: time.Now
-	Timeout   time.Duration         // of one request with its answer; zero: 20 s
-	Metrics   prometheus.Registerer // nil: not exported
-	UserAgent string                // empty: "offramp"
+	Projects  []Project                   // none: taxonomy, cohorts, lookup tables and experiment are not configured
+	Budget    Budget                      // nil: SCIM requests are not limited
+	Permit    func(context.Context) error // asked last before a request that changes something; its error keeps it from being sent; nil: always
+	Transport http.RoundTripper           // nil: the client's own, pooled
+	Now       func() time.Time            // nil: time.Now
+	Timeout   time.Duration               // of one request with its answer; zero: 20 s
+	Metrics   prometheus.Registerer       // nil: not exported
+	UserAgent string                      // empty: "offramp"
 }
 
 // Project is one Amplitude project with its credentials.

@@ -43,8 +43,8 @@ type answer struct {
 }
 
 // send sends r once and returns its answer, or an *Error. The exceptions are
-// what Budget.Take returned and a context that ended while waiting; they keep
-// their identity for errors.As.
+// what Budget.Take and Options.Permit returned and a context that ended while
+// waiting; they keep their identity for errors.As.
 func (c *Client) send(ctx context.Context, r *request) (answer, error) {
 	if c.readOnly && r.changes() {
 		return answer{}, &Error{API: r.api.String(), Op: r.op, Detail: ErrReadOnly.Error(), Err: ErrReadOnly}
@@ -58,6 +58,11 @@ func (c *Client) send(ctx context.Context, r *request) (answer, error) {
 	if r.api == apiSCIM && c.budget != nil {
 		if err := c.budget.Take(ctx, c.share); err != nil {
 			c.metrics.count(r.api, codeLabelBudget)
+			return answer{}, fmt.Errorf("amplitude %s: %s: %w", r.api, r.op, err)
+		}
+	}
+	if c.permit != nil && r.changes() {
+		if err := c.permit(ctx); err != nil {
 			return answer{}, fmt.Errorf("amplitude %s: %s: %w", r.api, r.op, err)
 		}
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ func pauseCommand(env Env) *cobra.Command {
 			if in.Why == "" {
 				return usage(cmd, "say why with --because: whoever looks at a waiting case will read it")
 			}
-			return o.setPause(cmd, http.MethodPut, in)
+			return o.setPause(cmd, http.MethodPut, nil, in)
 		},
 	}
 	cmd.Flags().StringVar(&in.Why, "because", "", "why")
@@ -27,19 +28,28 @@ func pauseCommand(env Env) *cobra.Command {
 
 func resumeCommand(env Env) *cobra.Command {
 	o := &operate{env: env}
-	return o.flags(&cobra.Command{
-		Use: "resume", Short: "End the pause", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.setPause(cmd, http.MethodDelete, nil) },
-	})
+	why := ""
+	cmd := &cobra.Command{
+		Use: "resume [--because TEXT]", Short: "End the pause", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			if why != "" {
+				query.Set("why", why)
+			}
+			return o.setPause(cmd, http.MethodDelete, query, nil)
+		},
+	}
+	cmd.Flags().StringVar(&why, "because", "", "why; kept with the pause")
+	return o.flags(cmd)
 }
 
-func (o *operate) setPause(cmd *cobra.Command, method string, in any) error {
+func (o *operate) setPause(cmd *cobra.Command, method string, query url.Values, in any) error {
 	c, err := o.client(cmd)
 	if err != nil {
 		return err
 	}
 	var p console.Pause
-	if err := c.call(cmd.Context(), method, "pause", nil, in, &p); err != nil {
+	if err := c.call(cmd.Context(), method, "pause", query, in, &p); err != nil {
 		return err
 	}
 	if o.output == "json" {

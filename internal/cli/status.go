@@ -37,7 +37,10 @@ func statusCommand(env Env) *cobra.Command {
 			for _, n := range s.Cases {
 				rows = append(rows, []string{string(n.Plan), words(n.State), strconv.Itoa(n.Count), relative(n.Oldest, now)})
 			}
-			return o.section("Live cases", 1, []string{"PLAN", "STATE", "COUNT", "OLDEST"}, rows)
+			if err := o.section("Live cases", 1, []string{"PLAN", "STATE", "COUNT", "OLDEST"}, rows); err != nil {
+				return err
+			}
+			return o.pastPauses(s.Pause.Past)
 		},
 	})
 }
@@ -47,4 +50,13 @@ func (o *operate) pauseWords(p console.Pause) string {
 		return "no"
 	}
 	return "by " + p.By + " since " + clock(p.At, o.env.Now()) + ": " + p.Why
+}
+
+func (o *operate) pastPauses(past []console.PastPause) error {
+	now := o.env.Now()
+	var rows [][]string
+	for _, p := range past {
+		rows = append(rows, []string{clock(p.At, now), p.By, p.Why, span(p.Resumed.Sub(p.At)), p.ResumedBy, p.ResumedWhy})
+	}
+	return o.section("Last pauses", 2, []string{"PAUSED", "BY", "WHY", "FOR", "RESUMED BY", "WHY"}, rows)
 }

@@ -172,12 +172,24 @@ func (c *Console) connection(name string) error {
 	return nil
 }
 
-func (c *Console) paused(ctx context.Context) (Pause, error) {
+// pausesShown is how many pauses are told that are over.
+const pausesShown = 5
+
+func (c *Console) paused(ctx context.Context) (out Pause, err error) {
 	p, err := c.opts.Store.Paused(ctx)
-	if err != nil || p == nil {
-		return Pause{}, err
+	if err != nil {
+		return out, err
 	}
-	return Pause{Paused: true, By: p.By, Why: p.Why, At: p.At}, nil
+	if p != nil {
+		out.Paused, out.By, out.Why, out.At = true, p.By, p.Why, p.At
+	}
+	past, err := c.opts.Store.PastPauses(ctx, pausesShown)
+	for _, p := range past {
+		out.Past = append(out.Past, PastPause{
+			By: p.By, Why: p.Why, At: p.At, Resumed: p.Resumed, ResumedBy: p.ResumedBy, ResumedWhy: p.ResumedWhy,
+		})
+	}
+	return out, err
 }
 
 func (c *Console) showPause(r *http.Request, _ Operator) (int, any, error) {

@@ -40,8 +40,9 @@ type Store interface {
 	Links
 	Receive(ctx context.Context, secret string, decide func(offboard.File, string) (offboard.Update, error)) error
 	Pause(ctx context.Context, by, why string) error
-	Resume(ctx context.Context) error
+	Resume(ctx context.Context, by, why string) error
 	Paused(ctx context.Context) (*offboard.Pause, error)
+	PastPauses(ctx context.Context, most int) ([]offboard.Pause, error)
 	Tokens(ctx context.Context, connection string) ([]offboard.Token, error)
 	NewToken(ctx context.Context, connection string, lifetime time.Duration) (id, secret string, err error)
 	RevokeToken(ctx context.Context, connection, id string) error

@@ -235,7 +235,10 @@ func TestTokensAndThePauseAreForAdmins(t *testing.T) {
 	d.want(422, "say why", "admin", "PUT", "/api/v1/pause", "")
 	d.want(200, `"by":"the-admin","why":"migration"`, "admin", "PUT", "/api/v1/pause", `{"why":"migration"}`)
 	d.want(200, `"mode":"enforce","pause":{"paused":true`, "viewer", "GET", "/api/v1/status", "")
-	d.want(200, `{"paused":false}`, "admin", "DELETE", "/api/v1/pause", "")
+	d.want(409, "paused already, by the-admin since", "admin", "PUT", "/api/v1/pause", `{"why":"something is wrong"}`)
+	const over = `{"paused":false,"past":[{"by":"the-admin","why":"migration",`
+	d.want(200, over, "admin", "DELETE", "/api/v1/pause?why=it+is+done", "")
+	d.want(200, `"resumed_by":"the-admin","resumed_why":"it is done"`, "viewer", "GET", "/api/v1/status", "")
 }
 
 func TestBadRequestsAreToldInASentence(t *testing.T) {

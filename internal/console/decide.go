@@ -297,11 +297,19 @@ func (c *Console) pause(r *http.Request, by Operator) (int, any, error) {
 }
 
 func (c *Console) resume(r *http.Request, by Operator) (int, any, error) {
-	if err := c.opts.Store.Resume(r.Context()); err != nil {
+	q, err := query(r, "why")
+	if err != nil {
+		return 0, nil, err
+	}
+	why := q.Get("why")
+	if err := tidy(&why); err != nil {
+		return 0, nil, err
+	}
+	if err := c.opts.Store.Resume(r.Context(), by.Name, why); err != nil {
 		return 0, nil, err
 	}
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "resume"))
-	return http.StatusOK, Pause{}, nil
+	return c.showPause(r, by)
 }
 
 // openCase opens a case on the operator's word.

@@ -20,13 +20,6 @@ func (c *Console) explain(ctx context.Context, id string) (Explanation, error) {
 		return Explanation{}, err
 	}
 	g := offboard.GuardFacts{Observe: c.opts.Mode == "observe", Approvers: c.opts.Approvers, Now: c.opts.Now()}
-	stop, err := c.opts.Store.Paused(ctx)
-	if err != nil {
-		return Explanation{}, err
-	}
-	if stop != nil {
-		g.Paused = "paused by " + stop.By + ": " + stop.Why
-	}
 	if c.opts.Protected != nil {
 		g.Protected = c.opts.Protected(f.Person)
 	}

@@ -22,6 +22,7 @@ type memory struct {
 	receipts  map[string]string // secret to effect key; the case is "case-1"
 	rotations []offboard.RotationFile
 	pause     *offboard.Pause
+	paused    []offboard.Pause // that are over, the newest first
 	findings
 	brakes        []offboard.Brake
 	console.Links       // served by the real store, in links_test.go
@@ -276,11 +277,22 @@ func (m *memory) Receive(ctx context.Context, secret string, decide func(offboar
 }
 
 func (m *memory) Pause(_ context.Context, by, why string) error {
+	if m.pause != nil {
+		return m.pause.Already()
+	}
 	m.pause = &offboard.Pause{By: by, Why: why, At: m.now()}
 	return nil
 }
 
-func (m *memory) Resume(context.Context) error { m.pause = nil; return nil }
+func (m *memory) Resume(_ context.Context, by, why string) error {
+	if p := m.pause; p != nil {
+		p.Resumed, p.ResumedBy, p.ResumedWhy = m.now(), by, why
+		m.pause, m.paused = nil, append([]offboard.Pause{*p}, m.paused...)
+	}
+	return nil
+}
+
+func (m *memory) PastPauses(context.Context, int) ([]offboard.Pause, error) { return m.paused, m.fail }
 
 func (m *memory) Paused(context.Context) (*offboard.Pause, error) { return m.pause, m.fail }
 

@@ -270,12 +270,24 @@ type NewToken struct {
 	Secret string `json:"secret"`
 }
 
-// Pause is whether outward changes are stopped, and by whom.
+// Pause is whether outward changes are stopped, by whom, and the last times
+// that they were.
 type Pause struct {
-	Paused bool      `json:"paused"`
-	By     string    `json:"by,omitempty"`
-	Why    string    `json:"why,omitempty"`
-	At     time.Time `json:"at,omitzero"`
+	Paused bool        `json:"paused"`
+	By     string      `json:"by,omitempty"`
+	Why    string      `json:"why,omitempty"`
+	At     time.Time   `json:"at,omitzero"`
+	Past   []PastPause `json:"past,omitempty"`
+}
+
+// PastPause is a pause that is over.
+type PastPause struct {
+	By         string    `json:"by"`
+	Why        string    `json:"why"`
+	At         time.Time `json:"at"`
+	Resumed    time.Time `json:"resumed"`
+	ResumedBy  string    `json:"resumed_by"`
+	ResumedWhy string    `json:"resumed_why,omitempty"`
 }
 
 // CaseCount is how many live cases of a plan are in a state.

@@ -59,6 +59,7 @@ func (d *Daemon) organizations() ([]runner.Organization, error) {
 			return nil, err
 		}
 		opts.Budget, opts.Metrics = runner.NewBudget(d.store, o.Name, o.Rate), d.registry
+		opts.Permit = runner.Permit(d.store.Paused)
 		opts.UserAgent = "offramp/" + d.opts.Version
 		org := runner.Organization{Name: o.Name, OrgID: o.OrgID}
 		org.Roles = opts.OrgKey != "" && opts.OrgSecret != "" && opts.OrgID != 0
@@ -225,12 +226,14 @@ func (c *content) Destination(ctx context.Context, project, id string) (transfer
 	return transfer.DestinationState{Version: d.Version, Connected: d.CredentialStatus == "connected", Streams: d.Streams()}, err
 }
 
+// SetDestinationSecret is not stopped by a pause: the new value was published
+// before, and without it the destination would fail for as long as that lasts.
 func (c *content) SetDestinationSecret(ctx context.Context, project, id, version, field string, value transfer.Secret) error {
 	client, n, err := c.project(project)
 	if err != nil {
 		return err
 	}
-	err = client.SetDestinationSecret(ctx, n, id, version, field, amplitude.Secret(value.Reveal()))
+	err = client.Finishing().SetDestinationSecret(ctx, n, id, version, field, amplitude.Secret(value.Reveal()))
 	if e, ok := errors.AsType[*amplitude.Error](err); ok && e.Status == http.StatusPreconditionFailed {
 		return fmt.Errorf("%w: %w", transfer.ErrStale, err)
 	}
@@ -242,7 +245,7 @@ func (c *content) TestDestination(ctx context.Context, project, id string) (bool
 	if err != nil {
 		return false, err
 	}
-	return client.TestDestination(ctx, n, id)
+	return client.Finishing().TestDestination(ctx, n, id)
 }
 
 func flagRef(project int, f transfer.FlagRef) amplitude.FlagRef {

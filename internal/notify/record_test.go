@@ -99,7 +99,7 @@ func TestNothingIsSentWhilePausedOrInObserveModeButAnnouncementsAreNotPaused(t *
 		if len(d.mail.Mails()) != 0 || len(d.channel.told()) != 1 {
 			d.t.Errorf("paused: %d mails, %d announcements", len(d.mail.Mails()), len(d.channel.told()))
 		}
-		if err := d.Resume(d.t.Context()); err != nil {
+		if err := d.Resume(d.t.Context(), "lee", "done"); err != nil {
 			d.t.Fatal(err)
 		}
 		d.send()

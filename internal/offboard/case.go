@@ -225,6 +225,7 @@ type Standing struct {
 	HeldBy        string   // id of another person who holds the address, empty: none
 	SeatClaimedBy string   // live case of somebody else that claimed the seat, empty: none
 	Groups        []string // display names of the person's groups
+	Paused        *Pause   // of all outward changes; nil: none
 
 	// Who is who among those who decide, filled while a case may need approvals.
 	Manager []string   // addresses, folded, of the leaver's manager as the identity provider names them

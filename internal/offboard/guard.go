@@ -8,7 +8,6 @@ type GuardFacts struct {
 	File      File
 	Step      StepName
 	Observe   bool
-	Paused    string    // who paused outward changes and why; empty: not paused
 	Protected string    // why the person is protected; empty: not
 	Outside   string    // why the address is out of the connection's reach; empty: it is not
 	Admin     string    // of what the leaver is the only admin, with what to do; empty: of nothing that can be seen
@@ -78,8 +77,8 @@ func Guard(f GuardFacts) Permission {
 	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:
 		return refuse("the policy asks about what the guards cannot see: " + f.Unseen + "; look in Amplitude, " +
 			"then let the case go on with: offramp cases retry " + c.ID + " --because TEXT")
-	case f.Paused != "":
-		return wait(WaitPaused, f.Now.Add(10*time.Second), f.Paused)
+	case s.Paused != nil:
+		return s.Paused.Wait(f.Now)
 	case f.Admin != "" && c.Override != OverrideAll:
 		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then")
 	case f.Token != "" && c.Override != OverrideAll && !incident: // an incident does not wait for what Offramp would like to read

@@ -31,9 +31,3 @@ type Intent struct {
 	Receipt string        // a one-time secret under which a hook may answer, empty: none
 	Until   time.Time     // how long the receipt is good
 }
-
-// Pause is a standing stop of outward changes.
-type Pause struct {
-	By, Why string
-	At      time.Time
-}

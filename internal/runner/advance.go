@@ -291,6 +291,9 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 		}
 		return outcome{wait: offboard.WaitBudget, until: until, note: "waiting for Amplitude's request budget"}, nil
 	}
+	if s, ok := errors.AsType[*stoppedError](err); ok {
+		return outcome{wait: offboard.WaitPaused, until: now.Add(10 * time.Second), note: s.because}, nil
+	}
 	if l, ok := errors.AsType[*laterError](err); ok {
 		return outcome{wait: offboard.WaitBudget, until: l.until, note: l.note}, nil
 	}

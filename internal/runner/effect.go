@@ -56,13 +56,9 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 		}
 		in.Text += facts.said()
 	}
-	paused, err := a.paused(ctx) // after the guards, which may have waited for Amplitude
-	if err != nil {
-		return p, false, err
-	}
 	seen := facts
 	guard := func(f offboard.File) offboard.Permission {
-		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Paused: paused, Approvers: a.opts.Approvers, Now: a.now()}
+		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Approvers: a.opts.Approvers, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}
@@ -98,28 +94,11 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 	if !p.Allowed {
 		return p, false, nil
 	}
-	if was.State == offboard.EffectIntended { // to read took a while
-		if paused, err = a.paused(ctx); err != nil {
-			return p, false, err
-		}
-		if paused != "" {
-			return guard(a.file), false, nil
-		}
-	}
 	response, pending, err := c.call(ctx)
 	if err != nil || pending {
 		return p, false, err
 	}
 	return p, true, a.did(ctx, key, c, response)
-}
-
-// paused tells who stopped outward changes and why; empty: nobody.
-func (a *attempt) paused(ctx context.Context) (string, error) {
-	stop, err := a.opts.Store.Paused(ctx)
-	if err != nil || stop == nil {
-		return "", err
-	}
-	return fmt.Sprintf("paused by %s: %s", stop.By, stop.Why), nil
 }
 
 // did records an effect as done.
@@ -143,8 +122,8 @@ func giving(f offboard.GuardFacts) offboard.Permission {
 		return offboard.Permission{Outcome: offboard.OutcomeObserved, Because: "observe mode"}
 	case f.File.Standing.HeldBy != "":
 		return offboard.Permission{State: offboard.StateNeedsAttention, Because: "somebody else holds this address now"}
-	case f.Paused != "":
-		return offboard.Permission{State: offboard.StateWaiting, Waiting: offboard.WaitPaused, Until: f.Now.Add(10 * time.Second), Because: f.Paused}
+	case f.File.Standing.Paused != nil:
+		return f.File.Standing.Paused.Wait(f.Now)
 	}
 	return offboard.Permission{Allowed: true}
 }

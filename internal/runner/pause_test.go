@@ -1,12 +1,15 @@
 package runner_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
 
+	"offramp/amplitude"
 	"offramp/amplitude/amplitudefake"
 	"offramp/internal/offboard"
+	"offramp/internal/runner"
 )
 
 // changes counts what was sent to Amplitude to change something.
@@ -54,7 +57,7 @@ func TestAPauseHoldsOnEveryReplicaAtOnce(t *testing.T) {
 						w.t.Errorf("%s is %s %s: %s", c.Address, c.State, c.Waiting, c.Note)
 					}
 				}
-				if err := w.store.Resume(w.t.Context()); err != nil {
+				if err := w.store.Resume(w.t.Context(), "kim", "done"); err != nil {
 					w.t.Fatal(err)
 				}
 				w.work(4, 120*time.Minute, func() bool { return w.live() == 0 })
@@ -64,4 +67,112 @@ func TestAPauseHoldsOnEveryReplicaAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slow is a store that takes its time to record the intention to remove.
+type slow struct {
+	runner.Store
+	meanwhile func()
+}
+
+func (s *slow) Intend(ctx context.Context, f offboard.Fence, in offboard.Intent, guard func(offboard.File) offboard.Permission) (offboard.Effect, offboard.Permission, error) {
+	if in.Step == offboard.StepRemove {
+		s.meanwhile()
+	}
+	return s.Store.Intend(ctx, f, in, guard)
+}
+
+func TestAPauseThatComesWhileTheRecordIsSlowIsObeyed(t *testing.T) {
+	t.Parallel()
+	for name, reason := range map[string]string{"a leaver": "", "an incident": "security_incident"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				st, paused := &slow{}, false
+				s.opts = func(o *runner.Options) { st.Store, o.Store = o.Store, st }
+				w := newWorld(t, s)
+				st.meanwhile = func() {
+					if !paused {
+						paused = true
+						w.clock.move(15 * time.Second) // the database was away
+						if err := w.store.Pause(t.Context(), "kim", "stop"); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				w.person("leaver", leaver)
+				w.change("leaver", func(p offboard.Person) offboard.Person {
+					p.Claims.LeaveReason, p.Active = reason, false
+					return p
+				})
+				f := w.until(offboard.StateWaiting, offboard.WaitPaused)
+				if n := w.changes(); n != 0 || w.says(f.Case.ID, "about to remove") || f.Case.Note != "paused by kim: stop" {
+					w.show()
+					t.Errorf("%d changes were sent under a pause; the case says %q", n, f.Case.Note)
+				}
+				if err := w.store.Resume(t.Context(), "kim", "it was nothing"); err != nil {
+					t.Fatal(err)
+				}
+				if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved || w.removals() != 1 {
+					w.show()
+					t.Errorf("%s after %d removals", f.Case.Outcome, w.removals())
+				}
+			})
+		})
+	}
+}
+
+// after is a transport that does something once a request was answered.
+type after struct {
+	next http.RoundTripper
+	do   func(*http.Request)
+}
+
+func (a *after) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := a.next.RoundTrip(r)
+	a.do(r)
+	return res, err
+}
+
+// A replacement of a deployment key is several requests: after the word not
+// one more is sent, and after the pause it goes on where it stood.
+func TestAPauseStopsAReplacementBetweenItsRequests(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		var v *vault
+		paused := false
+		s.client = func(w *world, o *amplitude.Options) {
+			o.Transport = &after{next: o.Transport, do: func(r *http.Request) {
+				if r.Method == http.MethodPost && !paused {
+					paused = true
+					if err := v.store.Pause(t.Context(), "kim", "stop"); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+		}
+		v = newVault(t, s)
+		v.known = []runner.Credential{v.deployment()}
+		v.person("leaver", leaver)
+		v.deactivate()
+		v.run(time.Hour, func() bool { return paused })
+		v.pass(time.Hour, 10*time.Second)
+		if n := len(v.fake.Requests(amplitudefake.RequestFilter{Effect: true})); n != 1 || len(v.sink.values) != 0 {
+			v.show()
+			t.Errorf("%d changes, %d values published, want only the one before the word", n, len(v.sink.values))
+		}
+		if r := v.only("web").Rotation; r.State != offboard.RotationOpen || r.Note != "paused by kim: stop" || r.Attempts != 0 {
+			t.Errorf("the rotation is %s, %q, %d attempts", r.State, r.Note, r.Attempts)
+		}
+		if err := v.store.Resume(t.Context(), "kim", "it was nothing"); err != nil {
+			t.Fatal(err)
+		}
+		f := v.closed(leaver)
+		if created, _ := v.deployments(); created != 1 || f.Case.Outcome != offboard.OutcomeRemoved || v.only("web").Rotation.State != offboard.RotationMinted {
+			v.show()
+			t.Errorf("%s, %d deployments made, rotation %s", f.Case.Outcome, created, v.only("web").Rotation.State)
+		}
+	})
 }

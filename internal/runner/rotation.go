@@ -135,15 +135,8 @@ func line(kind, format string, args ...any) []offboard.Entry {
 // intend asks whether an outward change may be made, and records that it is
 // about to be. What it returns is not nil where the change has to wait.
 func (t *turn) intend(ctx context.Context, op offboard.RotationOp, text, secret string) (*rest, error) {
-	stop, err := t.opts.Store.Paused(ctx)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case t.opts.Observe:
+	if t.opts.Observe {
 		return &rest{wake: t.now().Add(time.Minute), note: "observe mode: nothing is changed"}, nil
-	case stop != nil:
-		return &rest{wake: t.now().Add(10 * time.Second), note: fmt.Sprintf("paused by %s: %s", stop.By, stop.Why)}, nil
 	}
 	in := offboard.RotationIntent{Op: op, Text: text, Receipt: secret, Until: t.now().Add(7 * 24 * time.Hour)}
 	perm, err := t.opts.Store.IntendRotation(ctx, t.file.Rotation.ID, t.epoch, in, func(f offboard.File) offboard.Permission {
@@ -227,7 +220,10 @@ func (t *turn) request() transfer.Rotation {
 func (t *turn) failed(ctx context.Context, hook, verb string, err error) (*rest, error) {
 	rot := t.file.Rotation
 	budget, short := errors.AsType[*amplitude.BudgetError](err)
+	stop, stopped := errors.AsType[*stoppedError](err)
 	switch {
+	case stopped:
+		return &rest{wake: t.now().Add(10 * time.Second), note: stop.because}, nil
 	case short:
 		return &rest{wake: t.now().Add(budget.Wait), note: "waiting for Amplitude's request budget"}, nil
 	case !organizational(err) && !transfer.IsTemporary(err):

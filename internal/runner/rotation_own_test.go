@@ -124,7 +124,7 @@ func TestAPauseAndHoldsStopRotationsToo(t *testing.T) {
 		if v.said(f.Case.ID, "about to end") {
 			t.Error("intended under a pause")
 		}
-		if err := v.store.Resume(t.Context()); err != nil {
+		if err := v.store.Resume(t.Context(), "kim", "done"); err != nil {
 			t.Fatal(err)
 		}
 		v.pass(time.Minute, 10*time.Second)
@@ -145,7 +145,7 @@ func TestAHeldCaseDoesNotHaveItsKeysReplaced(t *testing.T) {
 	v.deactivate()
 	v.run(time.Hour, func() bool { return len(v.all()) == 1 })
 	v.decide(v.caseOf(leaver).Case.ID, func(f offboard.File) (offboard.Update, error) { return offboard.Hold(f, "kim", "wait") })
-	if err := v.store.Resume(t.Context()); err != nil {
+	if err := v.store.Resume(t.Context(), "kim", "done"); err != nil {
 		t.Fatal(err)
 	}
 	v.pass(time.Hour, 10*time.Second)

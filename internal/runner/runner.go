@@ -40,7 +40,6 @@ type Store interface {
 	RemovalBegan(ctx context.Context, address string) (bool, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
-	Paused(ctx context.Context) (*offboard.Pause, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
 	Knowledge
 }

@@ -181,7 +181,7 @@ func TestAPauseStopsEverythingOutward(t *testing.T) {
 		w.show()
 		t.Fatalf("waits for %s, seat %v", c.Waiting, w.seated())
 	}
-	if err := w.store.Resume(t.Context()); err != nil {
+	if err := w.store.Resume(t.Context(), "kim", "done"); err != nil {
 		t.Fatal(err)
 	}
 	if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {

@@ -187,6 +187,7 @@ func (w *world) amplitude(change func(*world, *amplitude.Options)) *amplitude.Cl
 	o := amplitude.Options{
 		Name: "acme", Endpoints: at, SCIMKey: amplitude.Secret(c.SCIMKey), OrgID: c.OrgID, OrgKey: amplitude.Secret(c.OrgKey),
 		OrgSecret: amplitude.Secret(c.OrgSecret), DeveloperToken: amplitude.Secret(c.DeveloperToken), Transport: w.fake.Transport(), Now: w.clock.now,
+		Permit: runner.Permit(w.store.Paused),
 	}
 	for _, p := range c.Projects {
 		o.Projects = append(o.Projects, amplitude.Project{

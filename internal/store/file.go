@@ -76,6 +76,9 @@ func (s *Store) file(ctx context.Context, q *db.Queries, row db.Case) (f offboar
 	if err := deciders(ctx, q, &f); err != nil {
 		return f, err
 	}
+	if f.Standing.Paused, err = paused(ctx, q); err != nil {
+		return f, err
+	}
 	return f, s.standing(ctx, q, &f)
 }
 

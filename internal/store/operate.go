@@ -80,38 +80,6 @@ func (t *tx) setRemoval(ctx context.Context, personID string, d *offboard.Decisi
 	return nil
 }
 
-// Pause stops outward changes on every replica until Resume.
-func (s *Store) Pause(ctx context.Context, by, why string) error {
-	return s.transact(ctx, func(t *tx) error {
-		if err := t.PauseSet(ctx, db.PauseSetParams{ByWhom: by, Why: why, At: t.now.UnixMilli()}); err != nil {
-			return fmt.Errorf("pause: %w", err)
-		}
-		return nil
-	})
-}
-
-// Resume ends a pause; without one it does nothing.
-func (s *Store) Resume(ctx context.Context) error {
-	return s.transact(ctx, func(t *tx) error {
-		if err := t.PauseClear(ctx); err != nil {
-			return fmt.Errorf("resume: %w", err)
-		}
-		return nil
-	})
-}
-
-// Paused returns the pause in force, nil when there is none.
-func (s *Store) Paused(ctx context.Context) (*offboard.Pause, error) {
-	rows, err := s.queries().PauseState(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read pause: %w", err)
-	}
-	for _, r := range rows {
-		return &offboard.Pause{By: r.ByWhom, Why: r.Why, At: moment(r.At)}, nil
-	}
-	return nil, nil
-}
-
 // Turn reports whether this call is the one that does a periodic job: the
 // first after its due time, on whichever replica; the next is every later.
 func (s *Store) Turn(ctx context.Context, name string, every time.Duration) (mine bool, err error) {

@@ -168,7 +168,8 @@ func (t *tx) served(ctx context.Context, id string) (db.Rotation, []db.Case, err
 // IntendRotation asks the guards of the cases that need the rotation, in the
 // transaction that records the change as intended: one that permits it is
 // enough. A case whose person is gone has no say; without any other, the change
-// is permitted. A change that is not permitted leaves no record.
+// is permitted. A pause is asked there too, and stops it whatever the cases say.
+// A change that is not permitted leaves no record.
 func (s *Store) IntendRotation(ctx context.Context, id string, epoch int64, in offboard.RotationIntent, guard func(offboard.File) offboard.Permission) (p offboard.Permission, err error) {
 	err = s.transact(ctx, func(t *tx) error {
 		row, cases, err := t.served(ctx, id)
@@ -181,6 +182,14 @@ func (s *Store) IntendRotation(ctx context.Context, id string, epoch int64, in o
 		r, err := rotationOf(row)
 		if err != nil {
 			return err
+		}
+		stop, err := paused(ctx, t.Queries)
+		if err != nil {
+			return err
+		}
+		if stop != nil {
+			p = stop.Wait(t.now)
+			return nil
 		}
 		if p, err = s.permits(ctx, t, cases, in.Op, guard); err != nil || !p.Allowed {
 			return err

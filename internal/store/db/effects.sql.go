@@ -448,64 +448,6 @@ func (q *Queries) LockPerson(ctx context.Context, id string) (Person, error) {
 	return i, err
 }
 
-const pauseClear = `-- name: PauseClear :exec
-delete from pause where name = 'all'
-`
-
-func (q *Queries) PauseClear(ctx context.Context) error {
-	_, err := q.db.ExecContext(ctx, pauseClear)
-	return err
-}
-
-const pauseSet = `-- name: PauseSet :exec
-insert into pause (name, by_whom, why, at) values ('all', $1, $2, $3)
-on conflict (name) do update set by_whom = excluded.by_whom, why = excluded.why, at = excluded.at
-`
-
-type PauseSetParams struct {
-	ByWhom string
-	Why    string
-	At     int64
-}
-
-func (q *Queries) PauseSet(ctx context.Context, arg PauseSetParams) error {
-	_, err := q.db.ExecContext(ctx, pauseSet, arg.ByWhom, arg.Why, arg.At)
-	return err
-}
-
-const pauseState = `-- name: PauseState :many
-select by_whom, why, at from pause where name = 'all'
-`
-
-type PauseStateRow struct {
-	ByWhom string
-	Why    string
-	At     int64
-}
-
-func (q *Queries) PauseState(ctx context.Context) ([]PauseStateRow, error) {
-	rows, err := q.db.QueryContext(ctx, pauseState)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []PauseStateRow
-	for rows.Next() {
-		var i PauseStateRow
-		if err := rows.Scan(&i.ByWhom, &i.Why, &i.At); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const peopleByAddress = `-- name: PeopleByAddress :many
 select distinct p.id, p.connection, p.external_id, p.user_name, p.user_name_key, p.display_name, p.display_key, p.given_name, p.family_name, p.address, p.address_key, p.address_since, p.emails, p.manager, p.manager_key, p.department, p.title, p.active, p.claims, p.removal, p.resource, p.version, p.created_at, p.modified_at, p.deleted_at from person p join person_address a on a.person_id = p.id
 where a.value_key = $1 order by p.id

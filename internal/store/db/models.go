@@ -259,6 +259,16 @@ type Pause struct {
 	At     int64
 }
 
+type PausePast struct {
+	ID       string
+	ByWhom   string
+	Why      string
+	At       int64
+	EndedAt  int64
+	EndedBy  string
+	EndedWhy string
+}
+
 type Person struct {
 	ID           string
 	Connection   string

@@ -88,16 +88,6 @@ update budget set throttled_at = @throttled_at, throttled_until = @throttled_unt
 insert into schedule (name, next_due) values (@name, @next_due)
 on conflict (name) do update set next_due = excluded.next_due where schedule.next_due <= @now;
 
--- name: PauseSet :exec
-insert into pause (name, by_whom, why, at) values ('all', @by_whom, @why, @at)
-on conflict (name) do update set by_whom = excluded.by_whom, why = excluded.why, at = excluded.at;
-
--- name: PauseClear :exec
-delete from pause where name = 'all';
-
--- name: PauseState :many
-select by_whom, why, at from pause where name = 'all';
-
 -- name: LockPerson :one
 update person set version = version where id = @id returning *;
 

@@ -1,0 +1,30 @@
+package offboard
+
+import (
+	"fmt"
+	"time"
+)
+
+// Pause is a stop of every outward change, incidents included.
+type Pause struct {
+	By, Why string
+	At      time.Time
+
+	Resumed               time.Time // zero: it is in force
+	ResumedBy, ResumedWhy string
+}
+
+// Because is the sentence on what waits for it.
+func (p Pause) Because() string { return fmt.Sprintf("paused by %s: %s", p.By, p.Why) }
+
+// Already refuses a second pause: whoever ends the first must not end one that
+// somebody else relies on.
+func (p Pause) Already() error {
+	return refused("outward changes are paused already, by %s since %s: %s; whoever resumes ends that for everybody, so tell them your reason too",
+		p.By, p.At.UTC().Format(time.RFC3339), p.Why)
+}
+
+// Wait is the answer to an outward change while the pause is in force.
+func (p Pause) Wait(now time.Time) Permission {
+	return Permission{State: StateWaiting, Waiting: WaitPaused, Until: now.Add(10 * time.Second), Because: p.Because()}
+}
