@@ -304,11 +304,16 @@ func (a *attempt) failed(ctx context.Context, s *offboard.Step, err error) (outc
 	if a.late(s.Name) {
 		return a.giveUp(*s, err), nil
 	}
+	return a.repeat(s, err), nil
+}
+
+// repeat tries a step again after a while.
+func (a *attempt) repeat(s *offboard.Step, err error) outcome {
 	s.Attempts++
 	pause := a.opts.Backoff << min(s.Attempts-1, 10)
 	pause = max(min(pause, 5*time.Minute), retryAfter(err))
 	a.log.Warn("step failed, will be repeated", zap.String("step", string(s.Name)), zap.Int("attempt", s.Attempts), zap.Error(err))
-	return outcome{wait: offboard.WaitRetry, until: now.Add(pause), note: err.Error()}, nil
+	return outcome{wait: offboard.WaitRetry, until: a.now().Add(pause), note: err.Error()}
 }
 
 // late reports whether a step that stands before the removal has no more time:

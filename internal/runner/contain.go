@@ -3,9 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"offramp/amplitude"
 	"offramp/internal/offboard"
@@ -109,116 +107,4 @@ func (a *attempt) takeRole(org *organization, step offboard.StepName, obj string
 
 func roleObject(org string, h roleHeld) string {
 	return object(org, "role", strconv.Itoa(h.Project), h.Role, h.ID)
-}
-
-// undo gives back what the case took, and cancels it. What a mover lost stays
-// so while a decision still says that they are one.
-func (a *attempt) undo(ctx context.Context, because string) error {
-	s := a.file.Next()
-	if s == nil {
-		return nil
-	}
-	steps := []offboard.StepName{offboard.StepContain}
-	if !a.file.Person.Removal.Keeping() || a.file.Case.Ending == offboard.EndCancel {
-		steps = append(steps, offboard.StepRevoke)
-	}
-	out, err := a.giveBack(ctx, func(e offboard.Effect) bool { return slices.Contains(steps, e.Step) })
-	if err != nil {
-		if out, err = a.failed(ctx, s, err); err != nil {
-			return err
-		}
-	}
-	switch {
-	case out.attention != "":
-		return a.attention(ctx, s, out)
-	case out.wait != "":
-		_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
-			if f.Case.State == offboard.StateHeld {
-				return offboard.Update{WakeAt: out.until, Steps: []offboard.Step{*s}}, nil
-			}
-			return offboard.Update{
-				State: offboard.StateWaiting, Waiting: &out.wait, Note: &out.note, WakeAt: out.until, Steps: []offboard.Step{*s},
-			}, nil
-		})
-		return err
-	}
-	return a.finish(ctx, s, outcome{end: offboard.OutcomeCancelled, note: because, still: func(f offboard.File) bool {
-		return f.Case.Ending == offboard.EndCancel || f.Standing.Entitled
-	}})
-}
-
-// giveBack reverses the changes that are wanted back, where the person still
-// has a seat.
-func (a *attempt) giveBack(ctx context.Context, wanted func(offboard.Effect) bool) (outcome, error) {
-	for _, e := range a.file.Effects {
-		if !wanted(e) {
-			continue
-		}
-		parts := strings.Split(e.Object, "/")
-		if len(parts) < 3 || a.orgs[parts[0]] == nil || parts[1] == "undo" {
-			continue
-		}
-		org := a.orgs[parts[0]]
-		seen, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
-		if err != nil {
-			return outcome{}, err
-		}
-		if !seen.Present {
-			continue // adding a group to somebody who is no member would invite them
-		}
-		perm, _, err := a.do(ctx, change{
-			step: e.Step, object: undoOf(e.Object), giving: true,
-			text: "about to give back " + parts[1] + " " + parts[2] + " in " + org.Name,
-			call: func(ctx context.Context) (string, bool, error) {
-				switch parts[1] {
-				case objectJoin:
-					err := org.Client.WithShare(amplitude.ShareOther).RemoveFromGroup(ctx, parts[2], a.file.Case.Address)
-					if notFound(err) {
-						return "the group no longer exists", false, nil
-					}
-					return "taken out of the group again", false, err
-				case objectLower:
-					return "given back", false, raiseRole(ctx, org, a.file.Case.Address, parts)
-				case "group":
-					err := org.Client.WithShare(amplitude.ShareOther).AddToGroup(ctx, parts[2], a.file.Case.Address)
-					if notFound(err) {
-						return "the group no longer exists", false, nil
-					}
-					return "given back", false, err
-				}
-				return "given back", false, giveRole(ctx, org, a.file.Case.Address, parts)
-			},
-		})
-		if err != nil {
-			return outcome{}, err
-		}
-		if !perm.Allowed && perm.State == offboard.StateWaiting {
-			return refused(perm), nil
-		}
-	}
-	return outcome{}, nil
-}
-
-// undoOf names the effect that reverses another.
-func undoOf(obj string) string {
-	org, rest, _ := strings.Cut(obj, "/")
-	return object(org, "undo", rest)
-}
-
-// giveRole assigns a role again, unless the person has one on the project.
-func giveRole(ctx context.Context, org *organization, address string, parts []string) error {
-	project, err := strconv.Atoi(parts[2])
-	if err != nil || len(parts) < 4 {
-		return &permanentError{text: "the record of a role that was taken away cannot be read; give it back by hand"}
-	}
-	held, err := org.Client.Assignments(ctx, address)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		if h.ProjectID == project {
-			return nil
-		}
-	}
-	return org.Client.Assign(ctx, address, project, parts[3])
 }
