@@ -59,6 +59,7 @@ type Daemon struct {
 	admin    http.Handler
 	seen     *prometheus.GaugeVec
 	drift    *drift.Sweeper
+	rules    *rules
 	failed   func(offboard.PolicyFailure) // counts and logs
 }
 
@@ -134,13 +135,8 @@ func (d *Daemon) handlers(ctx context.Context) error {
 				zap.String("connection", c.Name), zap.Int("people", lost))
 		}
 	}
-	held, err := d.store.SwitchMode(ctx, d.cfg.Mode == config.Observe, rules.of)
-	if err != nil {
+	if err := d.startMode(ctx, rules); err != nil {
 		return err
-	}
-	if held > 0 {
-		d.opts.Log.Warn("the mode is now enforce: people who left while it was observe are held for an operator to release or dismiss",
-			zap.Int("people", held))
 	}
 	directory, err := intake.New(intake.Options{
 		Store: d.store, Rules: rules.of, AccessGroups: d.cfg.Access.Groups, ByEmail: rules.byEmail,
@@ -230,6 +226,7 @@ func (d *Daemon) runOn(ctx context.Context, public, admin net.Listener) error {
 	all.Go(func() error { return d.serve(ctx, admin, d.admin, config.TLS{}) })
 	all.Go(func() error { return d.Work(ctx) })
 	all.Go(func() error { return d.watchTokens(ctx) })
+	all.Go(func() error { return d.watchMode(ctx) })
 	all.Go(func() error { return d.drift.Run(ctx) })
 	all.Go(func() error { return d.reviews.Run(ctx) })
 	err := all.Wait()

@@ -120,7 +120,6 @@ func whole() map[string][]string {
 		"Watched":       {"SCAN CONSTANT", "SCAN l", "SCAN d", "SCAN e"}, "MemberSample": {"SCAN sample"},
 		"CountDueMessages": {"SCAN pause USING COVERING INDEX sqlite_autoindex_pause_1"},
 		"ClaimMessages":    {"SCAN pause USING COVERING INDEX sqlite_autoindex_pause_1"},
-		"ObservedLast":     {"SCAN c USING INDEX cases_person"}, // when the mode changes
 		"LiveReview":       {"SCAN review USING INDEX review_live"},
 		"Reviews":          {"SCAN review USING INDEX sqlite_autoindex_review_1"},
 		"FreeRotations":    {"SCAN rotation"}, // once, at the start

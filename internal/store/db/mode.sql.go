@@ -9,9 +9,25 @@ import (
 	"context"
 )
 
+const lockSetting = `-- name: LockSetting :one
+insert into setting (name, value) values ($1, '')
+on conflict (name) do update set name = excluded.name
+returning value
+`
+
+// LockSetting reads a setting, empty where it was never saved, and keeps other
+// writers away from it until the transaction ends.
+func (q *Queries) LockSetting(ctx context.Context, name string) (string, error) {
+	row := q.db.QueryRowContext(ctx, lockSetting, name)
+	var value string
+	err := row.Scan(&value)
+	return value, err
+}
+
 const observedLast = `-- name: ObservedLast :many
 select c.person_id, c.reason from cases c
-where c.outcome = 'observed' and not exists (select 1 from cases d where d.person_id = c.person_id and d.id > c.id)
+where c.closed_at > 0 and c.closed_at >= $1 and c.outcome = 'observed'
+    and not exists (select 1 from cases d where d.person_id = c.person_id and d.id > c.id)
 order by c.person_id
 `
 
@@ -20,9 +36,9 @@ type ObservedLastRow struct {
 	Reason   string
 }
 
-// ObservedLast lists the people whose latest case ended as observed.
-func (q *Queries) ObservedLast(ctx context.Context) ([]ObservedLastRow, error) {
-	rows, err := q.db.QueryContext(ctx, observedLast)
+// ObservedLast lists the people whose latest case ended as observed, since a moment.
+func (q *Queries) ObservedLast(ctx context.Context, since int64) ([]ObservedLastRow, error) {
+	rows, err := q.db.QueryContext(ctx, observedLast, since)
 	if err != nil {
 		return nil, err
 	}
@@ -45,27 +61,15 @@ func (q *Queries) ObservedLast(ctx context.Context) ([]ObservedLastRow, error) {
 }
 
 const saveSetting = `-- name: SaveSetting :exec
-insert into setting (name, value) values ($1, $2)
-on conflict (name) do update set value = excluded.value
+update setting set value = $1 where name = $2
 `
 
 type SaveSettingParams struct {
-	Name  string
 	Value string
+	Name  string
 }
 
 func (q *Queries) SaveSetting(ctx context.Context, arg SaveSettingParams) error {
-	_, err := q.db.ExecContext(ctx, saveSetting, arg.Name, arg.Value)
+	_, err := q.db.ExecContext(ctx, saveSetting, arg.Value, arg.Name)
 	return err
-}
-
-const setting = `-- name: Setting :one
-select value from setting where name = $1
-`
-
-func (q *Queries) Setting(ctx context.Context, name string) (string, error) {
-	row := q.db.QueryRowContext(ctx, setting, name)
-	var value string
-	err := row.Scan(&value)
-	return value, err
 }

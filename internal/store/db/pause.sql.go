@@ -38,7 +38,7 @@ func (q *Queries) InsertPastPause(ctx context.Context, arg InsertPastPauseParams
 }
 
 const pastPauses = `-- name: PastPauses :many
-select id, by_whom, why, at, ended_at, ended_by, ended_why from pause_past order by ended_at desc, id desc limit $1
+select id, by_whom, why, at, ended_at, ended_by, ended_why from pause_past where ended_at > 0 order by ended_at desc, id desc limit $1
 `
 
 func (q *Queries) PastPauses(ctx context.Context, most int32) ([]PausePast, error) {

@@ -15,4 +15,4 @@ insert into pause_past (id, by_whom, why, at, ended_at, ended_by, ended_why)
 values (@id, @by_whom, @why, @at, @ended_at, @ended_by, @ended_why);
 
 -- name: PastPauses :many
-select * from pause_past order by ended_at desc, id desc limit @most;
+select * from pause_past where ended_at > 0 order by ended_at desc, id desc limit @most;
