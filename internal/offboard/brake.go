@@ -134,37 +134,6 @@ func Catch(c Case, removeBegan bool, b Brake) (hold bool, because string) {
 	return true, b.Held()
 }
 
-// BrakedCase is a case that a brake concerns, with what was done already.
-type BrakedCase struct {
-	Case Case
-	Done map[StepName]int // outward changes made, by step
-}
-
-// NothingDone is what Told says of a case that changed nothing.
-const NothingDone = "nothing changed in Amplitude"
-
-// Told says in words what was already done, and whether the seat is still there.
-func (b BrakedCase) Told() string {
-	var parts []string
-	for _, s := range []struct {
-		step StepName
-		text string
-	}{
-		{StepContain, "access taken away in advance (%d)"},
-		{StepHandover, "handed over (%d)"},
-		{StepRotate, "credentials replaced (%d)"},
-		{StepRemove, "removed from organizations (%d)"},
-	} {
-		if n := b.Done[s.step]; n > 0 {
-			parts = append(parts, fmt.Sprintf(s.text, n))
-		}
-	}
-	if len(parts) == 0 {
-		return NothingDone
-	}
-	return strings.Join(parts, ", ")
-}
-
 // minutes writes a duration without empty parts.
 func minutes(d time.Duration) string {
 	s := d.String()

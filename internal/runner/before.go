@@ -80,7 +80,7 @@ func (r *removed) settled() {
 	for i := range r.Before {
 		s := &r.Before[i]
 		for _, one := range r.Seats {
-			if one.Organization == s.Organization && one.Answer != noMember && one.Answer != "" && !one.left() {
+			if one.Organization == s.Organization && one.Answer != offboard.NoMember && one.Answer != "" && !one.left() {
 				s.Sighting.Present, s.Sighting.Address = true, one.Address
 			}
 		}

@@ -8,6 +8,8 @@ import (
 
 	"offramp/amplitude/amplitudefake"
 	"offramp/internal/offboard"
+	"offramp/internal/runner"
+	"offramp/transfer"
 )
 
 // braked is a world in which the seventh leaver within ten minutes is one too
@@ -305,4 +307,58 @@ func TestAGroupThatVanishesRemovesNobody(t *testing.T) {
 
 func (w *world) accessTo(groups ...string) offboard.AccessRules {
 	return offboard.AccessRules{Groups: groups, Rules: w.rules()}
+}
+
+// What was done already is told as it is: the key that was replaced, and no
+// longer the group that was given back.
+func TestTheBrakeTellsWhatWasDoneAlready(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		v := newVault(t, s)
+		v.policy.Contain = offboard.ContainAlways
+		v.brake = offboard.BrakeRules{
+			Count: 6, Window: 10 * time.Minute, Organizations: []offboard.BrakeReach{{Name: "acme", Connections: []string{"okta"}}},
+		}
+		v.known = []runner.Credential{v.deployment(), v.credential("by hand", transfer.CredentialSCIMKey, "scim")}
+		v.person("leaver", leaver)
+		if _, err := v.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
+			t.Fatal(err)
+		}
+		v.deactivate()
+		v.until(offboard.StateWaiting, offboard.WaitTask)
+		v.dismissed(v.crew(6)...)
+		told := func(address string) string {
+			t.Helper()
+			brakes, err := v.store.Brakes(t.Context(), 1)
+			if err != nil || len(brakes) != 1 {
+				t.Fatalf("%d brakes, %v", len(brakes), err)
+			}
+			after := ""
+			for { // in pages, as it is shown
+				list, err := v.store.BrakeCases(t.Context(), brakes[0].ID, after, 3)
+				if err != nil || len(list) == 0 {
+					t.Fatalf("%s is not among the cases: %v", address, err)
+				}
+				for _, k := range list {
+					if after = k.Case.ID; k.Case.Address == address {
+						return k.Told()
+					}
+				}
+			}
+		}
+		if got := told(leaver); got != "access taken away in advance (1), credentials replaced (1)" {
+			v.show()
+			t.Errorf("told of the leaver: %s", got)
+		}
+		if got := told("crew05@example.com"); got != offboard.NothingDone {
+			t.Errorf("told of who did nothing yet: %s", got)
+		}
+		v.comesBack()
+		v.run(time.Hour, func() bool { return !v.caseOf(leaver).Case.State.Live() })
+		if got := told(leaver); got != "credentials replaced (1)" || v.groups() != 1 {
+			v.show()
+			t.Errorf("after they came back: %s, %d groups", got, v.groups())
+		}
+	})
 }

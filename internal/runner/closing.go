@@ -89,7 +89,7 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 // anyRemoved reports whether Amplitude confirmed the removal of any seat.
 func (a *attempt) anyRemoved() bool {
 	for _, e := range a.file.Effects {
-		if e.Step == offboard.StepRemove && e.State == offboard.EffectDone && e.Response != noMember {
+		if e.Step == offboard.StepRemove && e.State == offboard.EffectDone && e.Response != offboard.NoMember {
 			return true
 		}
 	}

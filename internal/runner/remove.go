@@ -38,9 +38,6 @@ const (
 	removedBefore = "still gone, as this case removed it in an earlier round"
 )
 
-// noMember is the answer where there was nobody to remove.
-const noMember = "no such member"
-
 // remove deletes the member in every organization where they have a seat. In
 // an incident it asks for every address the directory knows, everywhere, at once.
 func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
@@ -226,9 +223,9 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 					return removedBefore, false, nil
 				}
 				if !a.file.Case.Incident() {
-					return "no such member: somebody else removed them after the case opened", false, err
+					return offboard.NoMember + ": somebody else removed them after the case opened", false, err
 				}
-				return noMember, false, err
+				return offboard.NoMember, false, err
 			}
 			if err == nil {
 				t.org.roster.removed(t.address)

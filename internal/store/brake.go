@@ -288,16 +288,29 @@ func (s *Store) BrakeCases(ctx context.Context, brakeID, after string, most int)
 	if err != nil {
 		return nil, fmt.Errorf("list the cases of a brake: %w", err)
 	}
-	effects, err := s.queries().DoneInBatch(ctx, brakeID)
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	last := rows[len(rows)-1].ID
+	effects, err := s.queries().EffectsInBatch(ctx, db.EffectsInBatchParams{Batch: brakeID, After: after, Last: last})
 	if err != nil {
 		return nil, fmt.Errorf("list what was done: %w", err)
 	}
-	done := map[string]map[offboard.StepName]int{}
+	changed := map[string][]offboard.Effect{}
 	for _, e := range effects {
-		if done[e.CaseID] == nil {
-			done[e.CaseID] = map[offboard.StepName]int{}
+		changed[e.CaseID] = append(changed[e.CaseID], effectOf(e))
+	}
+	served, err := s.queries().RotationsInBatch(ctx, db.RotationsInBatchParams{Batch: brakeID, After: after, Last: last})
+	if err != nil {
+		return nil, fmt.Errorf("list what was replaced: %w", err)
+	}
+	rotations := map[string][]offboard.Rotation{}
+	for _, r := range served {
+		rotation, err := rotationOf(db.Rotation{State: r.State, MintedAt: r.MintedAt, Detail: r.Detail})
+		if err != nil {
+			return nil, err
 		}
-		done[e.CaseID][offboard.StepName(e.Step)] = int(e.Number)
+		rotations[r.CaseID] = append(rotations[r.CaseID], rotation)
 	}
 	out := make([]offboard.BrakedCase, 0, len(rows))
 	for _, r := range rows {
@@ -305,7 +318,7 @@ func (s *Store) BrakeCases(ctx context.Context, brakeID, after string, most int)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, offboard.BrakedCase{Case: c, Done: done[c.ID]})
+		out = append(out, offboard.Braked(c, changed[c.ID], rotations[c.ID]))
 	}
 	return out, nil
 }

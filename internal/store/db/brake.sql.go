@@ -194,27 +194,37 @@ func (q *Queries) CountUrgent(ctx context.Context, arg CountUrgentParams) (int64
 	return count, err
 }
 
-const doneInBatch = `-- name: DoneInBatch :many
-select e.case_id, e.step, count(*) as number from effect e join cases c on c.id = e.case_id
-where c.batch = $1 and c.batch <> '' and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step
+const effectsInBatch = `-- name: EffectsInBatch :many
+select e.key, e.case_id, e.step, e.object, e.state, e.response, e.epoch, e.intended_at, e.done_at from effect e join cases c on c.id = e.case_id
+where c.batch = $1 and c.batch <> '' and c.id > $2 and c.id <= $3 order by e.case_id, e.key
 `
 
-type DoneInBatchRow struct {
-	CaseID string
-	Step   string
-	Number int64
+type EffectsInBatchParams struct {
+	Batch string
+	After string
+	Last  string
 }
 
-func (q *Queries) DoneInBatch(ctx context.Context, batch string) ([]DoneInBatchRow, error) {
-	rows, err := q.db.QueryContext(ctx, doneInBatch, batch)
+func (q *Queries) EffectsInBatch(ctx context.Context, arg EffectsInBatchParams) ([]Effect, error) {
+	rows, err := q.db.QueryContext(ctx, effectsInBatch, arg.Batch, arg.After, arg.Last)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []DoneInBatchRow
+	var items []Effect
 	for rows.Next() {
-		var i DoneInBatchRow
-		if err := rows.Scan(&i.CaseID, &i.Step, &i.Number); err != nil {
+		var i Effect
+		if err := rows.Scan(
+			&i.Key,
+			&i.CaseID,
+			&i.Step,
+			&i.Object,
+			&i.State,
+			&i.Response,
+			&i.Epoch,
+			&i.IntendedAt,
+			&i.DoneAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -455,6 +465,52 @@ func (q *Queries) MarkCase(ctx context.Context, arg MarkCaseParams) error {
 		arg.ID,
 	)
 	return err
+}
+
+const rotationsInBatch = `-- name: RotationsInBatch :many
+select rc.case_id, r.state, r.minted_at, r.detail from rotation_case rc join cases c on c.id = rc.case_id join rotation r on r.id = rc.rotation_id
+where c.batch = $1 and c.batch <> '' and c.id > $2 and c.id <= $3 order by rc.case_id, r.id
+`
+
+type RotationsInBatchParams struct {
+	Batch string
+	After string
+	Last  string
+}
+
+type RotationsInBatchRow struct {
+	CaseID   string
+	State    string
+	MintedAt int64
+	Detail   string
+}
+
+func (q *Queries) RotationsInBatch(ctx context.Context, arg RotationsInBatchParams) ([]RotationsInBatchRow, error) {
+	rows, err := q.db.QueryContext(ctx, rotationsInBatch, arg.Batch, arg.After, arg.Last)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RotationsInBatchRow
+	for rows.Next() {
+		var i RotationsInBatchRow
+		if err := rows.Scan(
+			&i.CaseID,
+			&i.State,
+			&i.MintedAt,
+			&i.Detail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sizeOfBatch = `-- name: SizeOfBatch :one

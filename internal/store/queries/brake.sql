@@ -68,9 +68,13 @@ update cases set batch = @batch, braked = @braked, cleared = @cleared, override 
 -- name: CasesOfBatch :many
 select * from cases where batch = @batch and batch <> '' and id > @after order by id limit @most;
 
--- name: DoneInBatch :many
-select e.case_id, e.step, count(*) as number from effect e join cases c on c.id = e.case_id
-where c.batch = @batch and c.batch <> '' and e.state = 'done' group by e.case_id, e.step order by e.case_id, e.step;
+-- name: EffectsInBatch :many
+select e.* from effect e join cases c on c.id = e.case_id
+where c.batch = @batch and c.batch <> '' and c.id > @after and c.id <= @last order by e.case_id, e.key;
+
+-- name: RotationsInBatch :many
+select rc.case_id, r.state, r.minted_at, r.detail from rotation_case rc join cases c on c.id = rc.case_id join rotation r on r.id = rc.rotation_id
+where c.batch = @batch and c.batch <> '' and c.id > @after and c.id <= @last order by rc.case_id, r.id;
 
 -- name: HeldInBatch :one
 select count(*) from cases where batch = @batch and batch <> '' and state = 'held' and not cleared;
