@@ -34,25 +34,65 @@ func (r rules) leaver(at moment, f offboard.CaseFacts) []offboard.Finding {
 		}
 		n := about(offboard.RemovedByAnother, c.ID)
 		n.Text = "when the case came to remove the member from " + at.organization + ", somebody else had: what they own was not handed over by this case"
-		n.Cause = deletion(f.Events, c.Opened)
+		n.Cause = removal(f.Events, c.Opened)
 		n.Proposed = "let Offramp be the only one who removes: switch deactivation off in the identity provider's own Amplitude app"
 		out = append(out, n)
 	}
-	if s := f.Seat; s != nil && len(removals) == 0 && s.Gone.After(c.Opened) && (c.Closed.IsZero() || !s.Gone.After(c.Closed)) &&
-		(s.LastSeen.After(c.Opened) || identified(f.Identify, at.organization)) {
-		n := about(offboard.RemovedByHand, c.ID)
-		n.Text = "the seat in " + at.organization + " went away while the case was open, before it removed anything"
-		n.Cause = deletion(f.Events, c.Opened)
-		n.Proposed = "ask who did it: what the leaver owns may be without an owner; the case goes on by itself"
-		out = append(out, n)
+	if len(removals) == 0 {
+		out = append(out, r.vanished(at, f, about)...)
 	}
 	return append(out, r.login(at, f, about)...)
+}
+
+// race is how long before a case opened another writer may have removed the
+// seat for the same reason: two apps of one provider do not run together, and
+// come up to 40 minutes apart.
+const race = time.Hour
+
+// vanished is a seat that went away though its case removed nothing.
+func (r rules) vanished(at moment, f offboard.CaseFacts, about func(offboard.FindingKind, string) offboard.Finding) []offboard.Finding {
+	c, s := f.Case, f.Seat
+	if s == nil || !s.Gone.After(c.Opened) {
+		return nil
+	}
+	ended := c.Closed
+	if ended.IsZero() {
+		ended = at.now
+	}
+	found, looked := identified(f.Identify, at.organization)
+	missed := looked && !found && !s.FirstSeen.After(c.Opened) && !s.LastSeen.After(ended.Add(r.tolerance))
+	switch {
+	case missed:
+		gone, known := deletion(f.Events, s.LastSeen)
+		if known && gone.At.Before(c.Opened.Add(-race)) {
+			return nil // nothing to do with the case
+		}
+		n := about(offboard.RemovedByAnother, c.ID)
+		n.Text = "the member was in " + at.organization + " when it was last compared, and gone when the case looked: " +
+			"somebody else removed them, and what they own was not handed over by this case"
+		n.Cause = "somebody removed the member between the last comparison, at " + s.LastSeen.UTC().Format(time.RFC3339) + ", and the case"
+		if known {
+			n.Cause = removedBy(gone)
+		}
+		n.Proposed = "let Offramp be the only one who removes: switch deactivation off in the identity provider's own Amplitude app"
+		if r.observe { // the other writer is who removes until then
+			n.Severity, n.Proposed = offboard.Warning, "before enforce mode, switch deactivation off in the identity provider's own Amplitude app"
+		}
+		return []offboard.Finding{n}
+	case !s.Gone.After(ended) && (found || s.LastSeen.After(c.Opened)):
+		n := about(offboard.RemovedByHand, c.ID)
+		n.Text = "the seat in " + at.organization + " went away while the case was open, before it removed anything"
+		n.Cause = removal(f.Events, c.Opened)
+		n.Proposed = "ask who did it: what the leaver owns may be without an owner; the case goes on by itself"
+		return []offboard.Finding{n}
+	}
+	return nil
 }
 
 // login is somebody signing in whose removal was proven.
 func (r rules) login(at moment, f offboard.CaseFacts, about func(offboard.FindingKind, string) offboard.Finding) []offboard.Finding {
 	c, here := f.Case, offboard.Here(f.Holdings)
-	welcome := slices.ContainsFunc(here, func(h offboard.Holding) bool { return r.entitled(h.Person, at.now) })
+	welcome := slices.ContainsFunc(here, func(h offboard.Holding) bool { return h.Seat && r.entitled(h.Person, at.now) })
 	if c.Removed.IsZero() || c.Verified.IsZero() || welcome || handed(here, c) || at.now.Sub(c.Removed) >= offboard.Watch {
 		return nil
 	}
@@ -73,20 +113,32 @@ func (r rules) login(at moment, f offboard.CaseFacts, about func(offboard.Findin
 	return []offboard.Finding{n}
 }
 
-// deletion tells from the audit log who removed a seat after a moment.
-func deletion(events []offboard.SeatEvent, since time.Time) string {
+// deletion is the last removal after a moment whose actor the audit log names.
+func deletion(events []offboard.SeatEvent, since time.Time) (offboard.SeatEvent, bool) {
 	for _, e := range slices.Backward(events) {
 		if strings.Contains(e.Action, "delete") && !e.At.Before(since) && e.Actor != "" {
-			return "removed by " + e.Actor + " at " + e.At.UTC().Format(time.RFC3339)
+			return e, true
 		}
+	}
+	return offboard.SeatEvent{}, false
+}
+
+// removal tells from the audit log who removed a seat after a moment.
+func removal(events []offboard.SeatEvent, since time.Time) string {
+	if e, ok := deletion(events, since); ok {
+		return removedBy(e)
 	}
 	return ""
 }
 
+func removedBy(e offboard.SeatEvent) string {
+	return "removed by " + e.Actor + " at " + e.At.UTC().Format(time.RFC3339)
+}
+
 // identified tells whether the step identify of a case found the seat in an
-// organization.
-func identified(result json.RawMessage, organization string) bool {
-	var found struct {
+// organization, and whether it looked there.
+func identified(result json.RawMessage, organization string) (found, looked bool) {
+	var known struct {
 		Seats []struct {
 			Organization string `json:"organization"`
 			Seen         struct {
@@ -94,15 +146,15 @@ func identified(result json.RawMessage, organization string) bool {
 			} `json:"seen"`
 		} `json:"seats"`
 	}
-	if len(result) == 0 || json.Unmarshal(result, &found) != nil {
-		return false
+	if len(result) == 0 || json.Unmarshal(result, &known) != nil {
+		return false, false
 	}
-	for _, s := range found.Seats {
-		if s.Organization == organization && s.Seen.Present {
-			return true
+	for _, s := range known.Seats {
+		if s.Organization == organization {
+			found, looked = found || s.Seen.Present, true
 		}
 	}
-	return false
+	return found, looked
 }
 
 // newcomer is how long somebody entitled may be without a seat: until they are

@@ -72,6 +72,12 @@ func (c Case) HandoverDeadline() time.Time {
 	return c.Policy.handoverDeadline(c.Begins(c.Opened)).Add(c.Held)
 }
 
+// ProvedGone reports whether the case removed the seat and saw it gone: from
+// then on the address is watched.
+func (c Case) ProvedGone() bool {
+	return c.Outcome == OutcomeRemoved && !c.Removed.IsZero() && !c.Verified.IsZero()
+}
+
 // Incident reports whether the case is a security incident, which runs the
 // emergency plan and ignores entitlement through other connections.
 func (c Case) Incident() bool { return c.Plan == Emergency }

@@ -47,9 +47,9 @@ func (e SeatEvent) Login() bool {
 
 // Holding is a person who holds an address, or held it when they were deleted.
 type Holding struct {
-	Person Person // without groups; InAccess is filled
-	Since  time.Time
-	Seat   bool // it is the address of their seat, or their user name; else one of their e-mails
+	Person Person    // without groups; InAccess is filled
+	Since  time.Time // as their seat, where it is that
+	Seat   bool      // it is the address of their seat, or their user name; else one of their e-mails
 }
 
 // Alike is something that may be the same human as a seat.

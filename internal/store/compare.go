@@ -257,10 +257,11 @@ func (t *tx) holdings(ctx context.Context, keys []string) (map[string][]offboard
 			h.Seat = h.kind != "email"
 			list := out[h.key]
 			if i := slices.IndexFunc(list, func(o offboard.Holding) bool { return o.Person.ID == h.Person.ID }); i >= 0 {
-				list[i].Seat = list[i].Seat || h.Seat
-				if h.Since.Before(list[i].Since) {
-					list[i].Since = h.Since
+				first := &list[i]
+				if h.Seat && (!first.Seat || h.Since.Before(first.Since)) || h.Seat == first.Seat && h.Since.Before(first.Since) {
+					first.Since = h.Since
 				}
+				first.Seat = first.Seat || h.Seat
 				continue
 			}
 			out[h.key] = append(list, h.Holding)
