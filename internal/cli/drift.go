@@ -111,7 +111,7 @@ func (o *operate) sweepTable(all []console.Sweep) error {
 }
 
 func driftShow(o *operate) *cobra.Command {
-	var kind, organization string
+	var kind, severity, organization, before string
 	var all bool
 	var limit int
 	cmd := &cobra.Command{
@@ -127,12 +127,14 @@ func driftShow(o *operate) *cobra.Command {
 			if kind != "" && !slices.Contains(offboard.FindingKinds(), offboard.FindingKind(kind)) {
 				return usage(cmd, "--kind is one of %s", list(offboard.FindingKinds()))
 			}
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			if kind != "" {
-				q.Set("kind", kind)
+			if severity != "" && !slices.Contains(offboard.Severities(), offboard.Severity(severity)) {
+				return usage(cmd, "--severity is one of %s", list(offboard.Severities()))
 			}
-			if organization != "" {
-				q.Set("organization", organization)
+			q := url.Values{"limit": {strconv.Itoa(limit)}}
+			for name, value := range map[string]string{"kind": kind, "severity": severity, "organization": organization, "before": before} {
+				if value != "" {
+					q.Set(name, value)
+				}
 			}
 			if all {
 				q.Set("all", "true")
@@ -152,7 +154,9 @@ func driftShow(o *operate) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&kind, "kind", "", "only this kind: "+list(offboard.FindingKinds()))
+	f.StringVar(&severity, "severity", "", "only this severity: "+list(offboard.Severities()))
 	f.StringVar(&organization, "organization", "", "only this organization")
+	f.StringVar(&before, "before", "", "go on behind this finding, the last one of a list")
 	f.BoolVar(&all, "all", false, "also what is acknowledged or resolved")
 	f.IntVar(&limit, "limit", 100, "how many at most")
 	return cmd
@@ -160,9 +164,6 @@ func driftShow(o *operate) *cobra.Command {
 
 func (o *operate) listFindings(page console.FindingList) error {
 	now := o.env.Now()
-	slices.SortStableFunc(page.Findings, func(a, b console.Finding) int {
-		return slices.Index(offboard.Severities(), a.Severity) - slices.Index(offboard.Severities(), b.Severity)
-	})
 	var rows [][]string
 	for _, f := range page.Findings {
 		state := string(f.Severity)
@@ -181,7 +182,7 @@ func (o *operate) listFindings(page console.FindingList) error {
 		return err
 	}
 	if page.Next != "" {
-		_, _ = fmt.Fprintln(o.env.Stderr, "There are more; see --limit.")
+		_, _ = fmt.Fprintln(o.env.Stderr, "There are more: add --before "+page.Next)
 	}
 	return nil
 }
@@ -213,6 +214,7 @@ func (o *operate) showFinding(cmd *cobra.Command, c *client, id string) error {
 		{"Last seen", clock(f.LastSeen, now)},
 		{"Acknowledged", acknowledged},
 		{"Resolved", clock(f.Resolved, now)},
+		{"Because", f.ResolvedWhy},
 	})
 	return nil
 }

@@ -43,6 +43,7 @@ type Finding struct {
 	AckWhy       string                `json:"acknowledged_because,omitempty"`
 	AckUntil     time.Time             `json:"acknowledged_until,omitzero"`
 	Resolved     time.Time             `json:"resolved,omitzero"`
+	ResolvedWhy  string                `json:"resolved_because,omitempty"`
 }
 
 func (c *Console) findingOf(f offboard.Finding) Finding {
@@ -53,7 +54,7 @@ func (c *Console) findingOf(f offboard.Finding) Finding {
 	return Finding{
 		ID: f.ID, Kind: f.Kind, Severity: f.Severity, Organization: f.Organization, Connection: f.Connection, Address: f.Address,
 		Case: f.CaseID, Text: f.Text, Cause: f.Cause, Proposed: f.Proposed, Rounds: f.Rounds, State: state, FirstSeen: f.FirstSeen,
-		LastSeen: f.LastSeen, AckBy: f.AckBy, AckWhy: f.AckWhy, AckUntil: f.AckUntil, Resolved: f.Resolved,
+		LastSeen: f.LastSeen, AckBy: f.AckBy, AckWhy: f.AckWhy, AckUntil: f.AckUntil, Resolved: f.Resolved, ResolvedWhy: f.ResolvedWhy,
 	}
 }
 
@@ -71,7 +72,7 @@ type Sweep struct {
 	Failed       string    `json:"failed,omitempty"` // why the last one is not trusted
 }
 
-// FindingList is a page of findings, newest first, and how fresh they are.
+// FindingList is a page of findings, the gravest first, and how fresh they are.
 type FindingList struct {
 	Findings []Finding `json:"findings"`
 	Sweeps   []Sweep   `json:"sweeps"`
@@ -140,7 +141,7 @@ func (c *Console) sweeps(ctx context.Context, organization string) ([]Sweep, err
 }
 
 func (c *Console) listFindings(r *http.Request, _ Operator) (int, any, error) {
-	q, err := query(r, "kind", "organization", "all", "before", "limit")
+	q, err := query(r, "kind", "severity", "organization", "all", "before", "limit")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -149,6 +150,9 @@ func (c *Console) listFindings(r *http.Request, _ Operator) (int, any, error) {
 		return 0, nil, err
 	}
 	if f.Kind, err = oneOf("kind", q.Get("kind"), offboard.FindingKinds()); err != nil {
+		return 0, nil, err
+	}
+	if f.Severity, err = oneOf("severity", q.Get("severity"), offboard.Severities()); err != nil {
 		return 0, nil, err
 	}
 	if f.Most, err = most(q); err != nil {

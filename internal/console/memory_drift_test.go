@@ -18,7 +18,7 @@ func (m *memory) Findings(_ context.Context, f offboard.FindingFilter) ([]offboa
 	defer m.mu.Unlock()
 	var out []offboard.Finding
 	for _, one := range m.found {
-		if (f.Kind == "" || one.Kind == f.Kind) && (f.All || one.Open(m.now())) && (f.Before == "" || one.ID < f.Before) {
+		if (f.Kind == "" || one.Kind == f.Kind) && (f.Severity == "" || one.Severity == f.Severity) && (f.All || one.Open(m.now())) && (f.Before == "" || one.ID < f.Before) {
 			out = append(out, one)
 		}
 	}

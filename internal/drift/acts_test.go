@@ -111,9 +111,10 @@ func (w *world) caseOf(address string) offboard.Case {
 	return list[0]
 }
 
-func (w *world) act(address string, decide func(offboard.File) (offboard.Update, error)) {
+// act decides about jo's case.
+func (w *world) act(decide func(offboard.File) (offboard.Update, error)) {
 	w.t.Helper()
-	if _, err := w.store.Act(w.t.Context(), w.caseOf(address).ID, decide); err != nil {
+	if _, err := w.store.Act(w.t.Context(), w.caseOf("jo@example.com").ID, decide); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -121,7 +122,7 @@ func (w *world) act(address string, decide func(offboard.File) (offboard.Update,
 // cancel takes jo's case back.
 func (w *world) cancel() {
 	w.t.Helper()
-	w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "a mistake") })
+	w.act(func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "a mistake") })
 	w.work()
 }
 

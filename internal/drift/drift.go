@@ -39,9 +39,12 @@ type Store interface {
 
 	CompareSeats(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.SeatFacts) []offboard.Finding) (next string, err error)
 	CompareCases(ctx context.Context, w offboard.Sweep, since time.Time, after string, most int, decide func([]offboard.CaseFacts) []offboard.Finding) (next string, err error)
-	CompareAbsent(ctx context.Context, w offboard.Sweep, connections []string, after string, most int, decide func([]offboard.PersonFacts) []offboard.Finding) (next string, err error)
+	CompareGroups(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.GroupFacts) []offboard.Finding) (next string, err error)
+	CompareWatches(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.WatchFacts) []offboard.WatchEnd) (next string, err error)
+	CompareAbsent(ctx context.Context, w offboard.Sweep, connection string, organizations []string, after string, most int, decide func([]offboard.PersonFacts) []offboard.Finding) (next string, err error)
 	CompareOwners(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.OwnerFacts) []offboard.Finding) (next string, known bool, err error)
 	SaveFindings(ctx context.Context, w offboard.Sweep, found ...offboard.Finding) error
+	KeepOrganizations(ctx context.Context, names []string) error
 }
 
 // Organization is one Amplitude organization.
@@ -138,6 +141,9 @@ const calm = time.Minute
 func (s *Sweeper) Run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	begun := s.now()
+	if err := s.keep(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("what was found in organizations that are not configured any more stands until the next comparison", zap.Error(err))
+	}
 	for _, org := range s.opts.Organizations {
 		all.Go(func() error {
 			for {
@@ -170,10 +176,22 @@ func (s *Sweeper) Sweep(ctx context.Context, organization string) (did bool, err
 	return s.due(ctx, s.opts.Organizations[i], s.opts.Every)
 }
 
+// keep ends what was found in organizations that are not configured any more.
+func (s *Sweeper) keep(ctx context.Context) error {
+	names := make([]string, 0, len(s.opts.Organizations))
+	for _, o := range s.opts.Organizations {
+		names = append(names, o.Name)
+	}
+	return s.opts.Store.KeepOrganizations(ctx, names)
+}
+
 func (s *Sweeper) due(ctx context.Context, org Organization, every time.Duration) (did bool, err error) {
 	w, mine, err := s.opts.Store.BeginSweep(ctx, org.Name, every)
 	if err != nil || !mine {
 		return false, err
+	}
+	if err := s.keep(ctx); err != nil {
+		return true, err
 	}
 	r := &run{Sweeper: s, org: org, client: org.Client.WithShare(amplitude.ShareOther), sweep: w}
 	err = r.all(ctx)

@@ -99,14 +99,14 @@ func (r rules) login(at moment, f offboard.CaseFacts, about func(offboard.Findin
 	var last offboard.SeatEvent
 	count := 0
 	for _, e := range f.Events {
-		if e.Login() && e.At.After(c.Removed.Add(time.Minute)) {
+		if e.Login() && e.At.After(c.Removed.Add(time.Minute)) && (f.Again.IsZero() || e.At.Before(f.Again)) {
 			last, count = e, count+1
 		}
 	}
 	if count == 0 {
 		return nil
 	}
-	n := about(offboard.LoginAfterRemoval, offboard.Fold(c.Address))
+	n := about(offboard.LoginAfterRemoval, c.ID)
 	n.Text = fmt.Sprintf("the leaver signed in to %s after their removal, %d times, last at %s", at.organization, count, last.At.UTC().Format(time.RFC3339))
 	n.Cause = "the identity provider still lets them in, or a session outlived the removal"
 	n.Proposed = "end their sessions and their access to the Amplitude app at the identity provider; whether they have a seat again is a finding of its own"

@@ -24,7 +24,8 @@ func (r *run) tolerable(ctx context.Context, what string, err error) error {
 	return nil
 }
 
-// groups reads the permission groups with their members.
+// groups reads the permission groups with their members, and decides about those
+// who have no seat.
 func (r *run) groups(ctx context.Context) (bool, error) {
 	census := r.client.GroupCensus()
 	for done := false; !done; {
@@ -48,7 +49,10 @@ func (r *run) groups(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	return true, r.opts.Store.SawGroups(ctx, r.sweep)
+	if err := r.opts.Store.SawGroups(ctx, r.sweep); err != nil {
+		return false, err
+	}
+	return true, r.ghosts(ctx)
 }
 
 // adminsEvery is how often admins are read: no list holds only them, so that it
@@ -93,7 +97,7 @@ func (r *run) admins(ctx context.Context) (bool, error) {
 
 // Of the audit log.
 const (
-	auditLate   = time.Hour           // how late an entry may be written
+	auditLate   = 24 * time.Hour      // how late an entry may be written; what was read before is read again
 	auditFirst  = 24 * time.Hour      // how far the first sweep looks back
 	auditOldest = 30 * 24 * time.Hour // how far any does
 )
@@ -182,7 +186,7 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 		}
 		after = next
 	}
-	return true, nil
+	return true, r.watches(ctx)
 }
 
 func (r *run) at() moment { return moment{organization: r.org.Name, now: r.now()} }
@@ -190,41 +194,44 @@ func (r *run) at() moment { return moment{organization: r.org.Name, now: r.now()
 // absent decides about entitled people who have no seat in any organization
 // that their connection reaches. A connection belongs to the first of these.
 func (r *run) absent(ctx context.Context) (bool, error) {
-	sweeps, err := r.opts.Store.Sweeps(ctx)
+	read, err := r.known(ctx)
 	if err != nil {
 		return false, err
 	}
-	var mine []string
 	whole := true
 	for _, c := range r.opts.Connections {
 		reach := r.rules.reach[c.Name]
 		if len(reach) == 0 || reach[0] != r.org.Name {
 			continue
 		}
-		known := !slices.ContainsFunc(reach, func(org string) bool {
-			return org != r.org.Name && !slices.ContainsFunc(sweeps, func(w offboard.Sweep) bool { return w.Organization == org && !w.Trusted.IsZero() })
-		})
-		if known {
-			mine = append(mine, c.Name)
-		} else {
+		if slices.ContainsFunc(reach, func(org string) bool { return read[org].Trusted.IsZero() }) {
 			whole = false
 			r.notes = append(r.notes, "who is entitled and has no seat was not looked at for connection "+c.Name+": not all of its organizations have been read")
+			continue
+		}
+		if err := r.missed(ctx, c.Name, reach); err != nil {
+			return false, err
 		}
 	}
+	return whole, nil
+}
+
+// missed decides about the people of one connection.
+func (r *run) missed(ctx context.Context, connection string, reach []string) error {
 	at := r.at()
-	for after, more := "", len(mine) > 0; more; more = after != "" {
-		next, err := r.opts.Store.CompareAbsent(ctx, r.sweep, mine, after, pageSize, func(all []offboard.PersonFacts) (out []offboard.Finding) {
+	for after, more := "", true; more; more = after != "" {
+		next, err := r.opts.Store.CompareAbsent(ctx, r.sweep, connection, reach, after, pageSize, func(all []offboard.PersonFacts) (out []offboard.Finding) {
 			for _, f := range all {
 				out = append(out, r.rules.absent(at, f)...)
 			}
 			return out
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
 		after = next
 	}
-	return whole, nil
+	return nil
 }
 
 // owners decides about owners of content who have no seat.

@@ -106,28 +106,42 @@ func (r rules) mayAdmin(all []offboard.Holding) bool {
 // stranger is a seat that no identity provider knows.
 func (r rules) stranger(at moment, f offboard.SeatFacts) []offboard.Finding {
 	connection := r.responsible(f.Seat.Address, at.organization)
-	if connection == "" {
-		return nil // nobody's domain: guests are for the access review
-	}
-	plus := slices.IndexFunc(f.Alike, func(a offboard.Alike) bool { return a.By == offboard.AlikePlus })
-	named := slices.IndexFunc(f.Alike, func(a offboard.Alike) bool { return a.By == offboard.AlikeName })
+	alike := slices.DeleteFunc(slices.Clone(f.Alike), func(a offboard.Alike) bool {
+		if a.PersonID == "" {
+			return connection == "" // two guests
+		}
+		return !r.reaches(a.Connection, at.organization)
+	})
+	plus := slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikePlus })
+	named := slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikeName })
+	var n offboard.Finding
 	switch {
 	case plus >= 0 && offboard.Plain(f.Seat.Address) != offboard.Fold(f.Seat.Address):
-		n := r.second(f, f.Alike[plus])
-		n.Connection = connection
-		return []offboard.Finding{n}
+		n = r.second(f, alike[plus])
 	case named >= 0:
-		n := r.second(f, f.Alike[named])
-		n.Connection = connection
+		n = r.second(f, alike[named])
 		n.Proposed = "a name proves nothing: look whose it is, then offramp drift fix ID --apply --because TEXT, or acknowledge it"
-		return []offboard.Finding{n}
+	case connection == "":
+		return nil // nobody's domain: guests are for the access review
+	default:
+		return []offboard.Finding{r.unknown(at, f, connection)}
 	}
+	if n.Connection = connection; connection == "" {
+		n.Reason = ""
+		n.Proposed = "look whose it is: no connection has its domain, so that no case removes it. Where the person needs one seat only, " +
+			"remove this one in Amplitude under Settings > Members & Groups; else acknowledge it"
+	}
+	return []offboard.Finding{n}
+}
+
+// unknown is a seat in a connection's domain of somebody it never told about.
+func (r rules) unknown(at moment, f offboard.SeatFacts, connection string) offboard.Finding {
 	n := r.finding(offboard.UnknownToIdP, f.Seat.Address)
 	n.Connection, n.Reason = connection, offboard.Manual
 	n.Text = "no identity provider that reaches " + at.organization + " knows this member"
 	n.Cause = cause(f.Events, time.Time{})
 	n.Proposed = "assign the person in the identity provider, or open a case by the finding's id: offramp drift fix ID --apply"
-	return []offboard.Finding{n}
+	return n
 }
 
 // second is a seat of somebody who likely has another.

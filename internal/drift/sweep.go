@@ -69,7 +69,7 @@ func (r *run) rest(ctx context.Context) ([]offboard.FindingKind, error) {
 		kinds []offboard.FindingKind
 		do    func(context.Context) (ok bool, err error)
 	}{
-		{nil, r.groups},
+		{[]offboard.FindingKind{offboard.GroupWithoutSeat}, r.groups},
 		{[]offboard.FindingKind{offboard.AdminOutsideGroups}, r.admins},
 		{[]offboard.FindingKind{offboard.LoginAfterRemoval}, r.audit},
 		{nil, r.compare},

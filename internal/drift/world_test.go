@@ -3,8 +3,11 @@ package drift_test
 import (
 	"context"
 	"database/sql"
+	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +83,20 @@ type world struct {
 	options   drift.Options
 	approvals int // that cases need
 	sweeper   *drift.Sweeper
+	lie       func(*http.Request) string // what Amplitude answers with 200 instead of the truth; nil or empty: the truth
+}
+
+// RoundTrip asks the simulator, or lies.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	if w.lie != nil {
+		if body := w.lie(r); body != "" {
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(strings.NewReader(body)), Request: r,
+			}, nil
+		}
+	}
+	return w.fake.Transport().RoundTrip(r)
 }
 
 type setup struct {
@@ -186,6 +203,9 @@ func (w *world) amplitude(s setup, name string, fake *amplitudefake.Fake) *ampli
 	}
 	if s.budget != nil {
 		o.Budget = s.budget(w)
+	}
+	if fake == w.fake {
+		o.Transport = w
 	}
 	client, err := amplitude.New(o)
 	if err != nil {

@@ -32,6 +32,7 @@ type Finding struct {
 	AckWhy       string
 	AckUntil     time.Time
 	Resolved     time.Time
+	ResolvedWhy  string
 	Rounds       int // of leaver_back: verified removals of the address within 30 days
 }
 
@@ -58,13 +59,14 @@ const (
 	DeadOwner           FindingKind = "dead_owner"
 	PendingInvitation   FindingKind = "pending_invitation"
 	EntitledButNoMember FindingKind = "entitled_not_member"
+	GroupWithoutSeat    FindingKind = "group_without_seat"
 )
 
 // FindingKinds lists every kind, for help texts and metrics, the gravest first.
 func FindingKinds() []FindingKind {
 	return []FindingKind{
 		LeaverStillThere, LeaverBack, LoginAfterRemoval, RemovedByAnother, RemovedByHand, ListUntrusted, UnknownToIdP, SecondSeat,
-		CreatedInactive, AdminOutsideGroups, DeadOwner, PendingInvitation, EntitledButNoMember,
+		CreatedInactive, AdminOutsideGroups, GroupWithoutSeat, DeadOwner, PendingInvitation, EntitledButNoMember,
 	}
 }
 
@@ -74,7 +76,7 @@ func (k FindingKind) Severity() Severity {
 	switch k {
 	case LeaverStillThere, LeaverBack, LoginAfterRemoval, RemovedByAnother:
 		return Critical
-	case RemovedByHand, ListUntrusted, UnknownToIdP, SecondSeat, CreatedInactive, AdminOutsideGroups, DeadOwner:
+	case RemovedByHand, ListUntrusted, UnknownToIdP, SecondSeat, CreatedInactive, AdminOutsideGroups, GroupWithoutSeat, DeadOwner:
 		return Warning
 	case PendingInvitation, EntitledButNoMember:
 		return Info
@@ -136,10 +138,11 @@ func (a Audience) AboutFindings(w Sweep, found []Finding) []Message {
 // FindingFilter narrows a list of findings. Zero fields do not narrow.
 type FindingFilter struct {
 	Kind         FindingKind
+	Severity     Severity
 	Organization string
-	All          bool // also acknowledged and resolved ones
-	Before       string
-	Most         int // 0: 100
+	All          bool   // also acknowledged and resolved ones
+	Before       string // id of the last finding of the page before
+	Most         int    // 0: 100
 }
 
 // Acknowledgement is a person's word that a finding is known and may stand
@@ -173,9 +176,6 @@ func Acknowledge(f Finding, a Acknowledgement, now time.Time) error {
 // RoundsMost is how often a leaver who comes back is removed within 30 days
 // before a person has to find out who keeps bringing them back.
 const RoundsMost = 3
-
-// Watch is how long after a verified removal the address is watched.
-const Watch = 30 * 24 * time.Hour
 
 // Fix is what somebody asks to be done about findings.
 type Fix struct {
@@ -216,8 +216,8 @@ func Fixable(f Finding, fix Fix) error {
 			return refused("a name proves nothing: name this finding alone, and say with --because how you know")
 		}
 		return nil
-	case LoginAfterRemoval, RemovedByAnother, RemovedByHand, ListUntrusted, AdminOutsideGroups, DeadOwner, PendingInvitation,
-		EntitledButNoMember:
+	case LoginAfterRemoval, RemovedByAnother, RemovedByHand, ListUntrusted, AdminOutsideGroups, GroupWithoutSeat, DeadOwner,
+		PendingInvitation, EntitledButNoMember:
 	}
 	return refused("no case can be opened for it: %s", f.Proposed)
 }

@@ -86,6 +86,7 @@ type CaseFacts struct {
 	Seat     *Seat           // of the case's address; nil: no sweep ever saw one
 	Identify json.RawMessage // what identify found, nil: it has not ended
 	Removals []Effect        // of the step remove
+	Again    time.Time       // when a later case removed the seat once more; zero: none did
 	Holdings []Holding
 	Events   []SeatEvent
 }
@@ -94,6 +95,15 @@ type CaseFacts struct {
 type PersonFacts struct {
 	Person Person // without groups; InAccess is filled
 	Live   bool   // has a live case
+}
+
+// GroupFacts is an address that permission groups hold and that has no seat.
+type GroupFacts struct {
+	Address  string
+	Groups   []string  // their names
+	Since    time.Time // when a sweep saw it first in one of them
+	Holdings []Holding
+	Cases    []Case // of the address, newest first
 }
 
 // OwnerFacts is an owner of content who has no seat.

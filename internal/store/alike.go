@@ -36,6 +36,8 @@ func (t *tx) alike(ctx context.Context, seats []db.Member) (map[string][]offboar
 			where organization = $1 and gone_at = 0 and name_key <> '' and name_key in (%s)`},
 		{byName, offboard.AlikeName, `select p.display_key, p.address_key, p.id, p.connection from person p
 			where $1 <> '' and p.deleted_at = 0 and p.connection in (select distinct connection from person) and p.display_key in (%s)`},
+		{byName, offboard.AlikeName, `select p.display_key, p.address_key, p.id, p.connection from person p
+			where $1 <> '' and p.deleted_at > 0 and p.display_key in (%s)`},
 	} {
 		if err := t.alikeBy(ctx, out, seats, look.of, look.by, look.statement); err != nil {
 			return nil, fmt.Errorf("look for second seats: %w", err)

@@ -121,13 +121,17 @@ func (t *tx) caseFacts(ctx context.Context, organization string, rows []db.Case)
 	if err != nil {
 		return nil, err
 	}
+	again, err := t.removedAgain(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	events, err := t.seatEvents(ctx, organization, keys)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]offboard.CaseFacts, 0, len(rows))
 	for _, r := range rows {
-		f := offboard.CaseFacts{Holdings: holdings[r.AddressKey], Identify: identified[r.ID], Events: events[r.AddressKey]}
+		f := offboard.CaseFacts{Holdings: holdings[r.AddressKey], Identify: identified[r.ID], Again: again[r.ID], Events: events[r.AddressKey]}
 		if f.Case, err = caseOf(r); err != nil {
 			return nil, err
 		}
@@ -148,21 +152,20 @@ func (t *tx) caseFacts(ctx context.Context, organization string, rows []db.Case)
 	return out, nil
 }
 
-// CompareAbsent decides about a page of the active people of some connections
-// who hold no address that has a seat in any organization.
-func (s *Store) CompareAbsent(ctx context.Context, w offboard.Sweep, connections []string, after string, n int, decide func([]offboard.PersonFacts) []offboard.Finding) (next string, err error) {
-	if len(connections) == 0 {
-		return "", nil
-	}
+// CompareAbsent decides about a page of the active people of a connection who
+// hold no address that has a seat in any of the organizations.
+func (s *Store) CompareAbsent(ctx context.Context, w offboard.Sweep, connection string, organizations []string, after string, n int,
+	decide func([]offboard.PersonFacts) []offboard.Finding,
+) (next string, err error) {
 	err = s.sweeping(ctx, w, func(t *tx) error {
 		next = ""
-		args := append([]any{after, int64(most(n))}, anys(connections)...)
+		args := append([]any{after, int64(most(n)), connection}, anys(organizations)...)
 		rows, err := t.sql.QueryContext(ctx, `select `+personColumns+`, exists (select 1 from membership m
 				join scim_group g on g.id = m.group_id where m.person_id = p.id and g.access_name <> '' and g.deleted_at = 0),
 			exists (select 1 from cases c where c.person_id = p.id and c.closed_at = 0)
-			from person p where p.deleted_at = 0 and p.active and p.id > $1 and p.connection in (`+placeholders(3, len(connections))+`)
+			from person p where p.deleted_at = 0 and p.active and p.id > $1 and p.connection = $3
 				and not exists (select 1 from person_address a join member s on s.address_key = a.value_key and s.gone_at = 0
-					where a.person_id = p.id)
+					where a.person_id = p.id and s.organization in (`+placeholders(4, len(organizations))+`))
 			order by p.id limit $2`, args...)
 		if err != nil {
 			return fmt.Errorf("read people without a seat: %w", err)
@@ -328,6 +331,30 @@ func (t *tx) identified(ctx context.Context, ids []string) (map[string]json.RawM
 		}
 		for _, p := range all {
 			out[p[0]] = json.RawMessage(p[1])
+		}
+	}
+	return out, nil
+}
+
+// removedAgain tells of cases when a later one first proved the same seat gone.
+func (t *tx) removedAgain(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	for _, some := range chunks(ids) {
+		rows, err := t.sql.QueryContext(ctx, `select c.id, min(d.removed_at) from cases c join cases d on d.address_key = c.address_key and d.id > c.id
+			where c.id in (`+placeholders(1, len(some))+`) and d.outcome = 'removed' and d.verified_at > 0 group by c.id`, anys(some)...)
+		if err != nil {
+			return nil, fmt.Errorf("read later cases: %w", err)
+		}
+		_, err = collectRows(rows, func(rows *sql.Rows) (none struct{}, err error) {
+			var id string
+			var at int64
+			if err = rows.Scan(&id, &at); err == nil {
+				out[id] = moment(at)
+			}
+			return none, err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read later cases: %w", err)
 		}
 	}
 	return out, nil

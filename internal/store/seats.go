@@ -43,6 +43,7 @@ func (s *Store) SeeGroups(ctx context.Context, w offboard.Sweep, groups []offboa
 		for _, g := range groups {
 			err := t.SeeSeatGroup(ctx, db.SeeSeatGroupParams{
 				Organization: w.Organization, AddressKey: offboard.Fold(g.Address), GroupID: g.ID, GroupName: g.Name, Sweep: w.Number,
+				FirstSeen: t.now.UnixMilli(),
 			})
 			if err != nil {
 				return fmt.Errorf("record a group: %w", err)

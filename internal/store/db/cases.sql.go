@@ -86,7 +86,7 @@ func (q *Queries) AssetsOf(ctx context.Context, caseID string) ([]Asset, error) 
 }
 
 const caseByID = `-- name: CaseByID :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where id = $1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id = $1
 `
 
 func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
@@ -128,12 +128,13 @@ func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }
 
 const casesBefore = `-- name: CasesBefore :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases
 where id < $1
     and (cast($2 as text) = '' or state = $2)
     and (cast($3 as text) = '' or plan = $3)
@@ -206,6 +207,7 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 			&i.CountedAt,
 			&i.HeldMs,
 			&i.HeldSince,
+			&i.WatchEndedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -224,7 +226,7 @@ const claimCase = `-- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = $1, wake_at = $1, queued_at = 0
 where id = $2 and closed_at = 0 and lease_until <= $3 and state <> 'needs_attention'
     and (state <> 'held' or batch <> '' and not cleared)
-returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
+returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
 `
 
 type ClaimCaseParams struct {
@@ -274,6 +276,7 @@ func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, err
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }
@@ -786,7 +789,7 @@ func (q *Queries) KeepLease(ctx context.Context, arg KeepLeaseParams) (int64, er
 }
 
 const lastCaseOf = `-- name: LastCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where person_id = $1 order by id desc limit 1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where person_id = $1 order by id desc limit 1
 `
 
 func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -828,6 +831,7 @@ func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }
@@ -860,7 +864,7 @@ func (q *Queries) LiveCaseCount(ctx context.Context, personID string) (int64, er
 }
 
 const liveCaseOf = `-- name: LiveCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where person_id = $1 and closed_at = 0
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where person_id = $1 and closed_at = 0
 `
 
 func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -902,12 +906,13 @@ func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }
 
 const lockCase = `-- name: LockCase :one
-update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
+update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
 `
 
 // LockCase reads a case and keeps other writers away until the transaction ends.
@@ -950,6 +955,7 @@ func (q *Queries) LockCase(ctx context.Context, id string) (Case, error) {
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }
@@ -1045,7 +1051,7 @@ func (q *Queries) SaveCase(ctx context.Context, arg SaveCaseParams) error {
 }
 
 const signalCase = `-- name: SignalCase :one
-update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since
+update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
 `
 
 func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
@@ -1087,6 +1093,7 @@ func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
 		&i.CountedAt,
 		&i.HeldMs,
 		&i.HeldSince,
+		&i.WatchEndedAt,
 	)
 	return i, err
 }

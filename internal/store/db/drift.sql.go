@@ -128,6 +128,22 @@ func (q *Queries) CountMissing(ctx context.Context, arg CountMissingParams) (int
 	return count, err
 }
 
+const countNotes = `-- name: CountNotes :one
+select count(*) from timeline where case_id = $1 and kind = $2
+`
+
+type CountNotesParams struct {
+	CaseID string
+	Kind   string
+}
+
+func (q *Queries) CountNotes(ctx context.Context, arg CountNotesParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countNotes, arg.CaseID, arg.Kind)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countSeats = `-- name: CountSeats :one
 select count(*) from member where organization = $1 and gone_at = 0
 `
@@ -180,8 +196,25 @@ func (q *Queries) DeadOwners(ctx context.Context, arg DeadOwnersParams) ([]DeadO
 	return items, nil
 }
 
+const endWatch = `-- name: EndWatch :execrows
+update cases set watch_ended_at = $1 where id = $2 and watch_ended_at = 0
+`
+
+type EndWatchParams struct {
+	At int64
+	ID string
+}
+
+func (q *Queries) EndWatch(ctx context.Context, arg EndWatchParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, endWatch, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const findingByID = `-- name: FindingByID :one
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where id = $1
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where id = $1
 `
 
 func (q *Queries) FindingByID(ctx context.Context, id string) (Finding, error) {
@@ -213,19 +246,22 @@ func (q *Queries) FindingByID(ctx context.Context, id string) (Finding, error) {
 		&i.ResolvedAt,
 		&i.Rounds,
 		&i.ToldAt,
+		&i.NotedIn,
+		&i.ResolvedWhy,
 	)
 	return i, err
 }
 
 const findingsBefore = `-- name: FindingsBefore :many
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where id < $1
-    and (cast($2 as text) = '' or kind = $2)
-    and (cast($3 as text) = '' or organization = $3)
-    and (cast($4 as boolean) or state = 'open' or (state = 'acknowledged' and ack_until <= $5))
-order by id desc limit $6
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where severity = $1 and id < $2
+    and (cast($3 as text) = '' or kind = $3)
+    and (cast($4 as text) = '' or organization = $4)
+    and (cast($5 as boolean) or state = 'open' or (state = 'acknowledged' and ack_until <= $6))
+order by id desc limit $7
 `
 
 type FindingsBeforeParams struct {
+	Severity     string
 	Before       string
 	Kind         string
 	Organization string
@@ -236,6 +272,7 @@ type FindingsBeforeParams struct {
 
 func (q *Queries) FindingsBefore(ctx context.Context, arg FindingsBeforeParams) ([]Finding, error) {
 	rows, err := q.db.QueryContext(ctx, findingsBefore,
+		arg.Severity,
 		arg.Before,
 		arg.Kind,
 		arg.Organization,
@@ -276,6 +313,8 @@ func (q *Queries) FindingsBefore(ctx context.Context, arg FindingsBeforeParams) 
 			&i.ResolvedAt,
 			&i.Rounds,
 			&i.ToldAt,
+			&i.NotedIn,
+			&i.ResolvedWhy,
 		); err != nil {
 			return nil, err
 		}
@@ -291,7 +330,7 @@ func (q *Queries) FindingsBefore(ctx context.Context, arg FindingsBeforeParams) 
 }
 
 const findingsOver = `-- name: FindingsOver :many
-select id, kind from finding where organization = $1 and sweep < $2 and state <> 'resolved'
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where organization = $1 and sweep < $2 and state <> 'resolved'
 `
 
 type FindingsOverParams struct {
@@ -299,21 +338,44 @@ type FindingsOverParams struct {
 	Sweep        int64
 }
 
-type FindingsOverRow struct {
-	ID   string
-	Kind string
-}
-
-func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]FindingsOverRow, error) {
+func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]Finding, error) {
 	rows, err := q.db.QueryContext(ctx, findingsOver, arg.Organization, arg.Sweep)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []FindingsOverRow
+	var items []Finding
 	for rows.Next() {
-		var i FindingsOverRow
-		if err := rows.Scan(&i.ID, &i.Kind); err != nil {
+		var i Finding
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Severity,
+			&i.Organization,
+			&i.Object,
+			&i.Connection,
+			&i.Address,
+			&i.AddressKey,
+			&i.PersonID,
+			&i.CaseID,
+			&i.Reason,
+			&i.Body,
+			&i.Cause,
+			&i.Proposed,
+			&i.Data,
+			&i.FirstSeen,
+			&i.LastSeen,
+			&i.Sweep,
+			&i.State,
+			&i.AckBy,
+			&i.AckWhy,
+			&i.AckUntil,
+			&i.ResolvedAt,
+			&i.Rounds,
+			&i.ToldAt,
+			&i.NotedIn,
+			&i.ResolvedWhy,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -328,7 +390,7 @@ func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]F
 }
 
 const findingsToTell = `-- name: FindingsToTell :many
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at from finding where organization = $1 and state <> 'resolved' and state = 'open' and severity = 'critical'
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where organization = $1 and state <> 'resolved' and state = 'open' and severity = 'critical'
     and told_at = 0 order by id
 `
 
@@ -367,6 +429,8 @@ func (q *Queries) FindingsToTell(ctx context.Context, organization string) ([]Fi
 			&i.ResolvedAt,
 			&i.Rounds,
 			&i.ToldAt,
+			&i.NotedIn,
+			&i.ResolvedWhy,
 		); err != nil {
 			return nil, err
 		}
@@ -414,7 +478,7 @@ func (q *Queries) ForgetSeatGroups(ctx context.Context, arg ForgetSeatGroupsPara
 }
 
 const groupsOfSeat = `-- name: GroupsOfSeat :many
-select organization, address_key, group_id, group_name, sweep from member_group where organization = $1 and address_key = $2 order by group_name, group_id
+select organization, address_key, group_id, group_name, sweep, first_seen from member_group where organization = $1 and address_key = $2 order by group_name, group_id
 `
 
 type GroupsOfSeatParams struct {
@@ -437,7 +501,56 @@ func (q *Queries) GroupsOfSeat(ctx context.Context, arg GroupsOfSeatParams) ([]M
 			&i.GroupID,
 			&i.GroupName,
 			&i.Sweep,
+			&i.FirstSeen,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const groupsWithoutSeat = `-- name: GroupsWithoutSeat :many
+select g.address_key, cast(min(g.first_seen) as bigint) as first_seen from member_group g
+where g.organization = $1 and g.sweep = $2 and g.address_key > $3
+    and not exists (select 1 from member m where m.organization = g.organization and m.address_key = g.address_key and m.gone_at = 0)
+group by g.address_key order by g.address_key limit $4
+`
+
+type GroupsWithoutSeatParams struct {
+	Organization string
+	Sweep        int64
+	After        string
+	Most         int32
+}
+
+type GroupsWithoutSeatRow struct {
+	AddressKey string
+	FirstSeen  int64
+}
+
+// GroupsWithoutSeat lists who is in a group and has no seat.
+func (q *Queries) GroupsWithoutSeat(ctx context.Context, arg GroupsWithoutSeatParams) ([]GroupsWithoutSeatRow, error) {
+	rows, err := q.db.QueryContext(ctx, groupsWithoutSeat,
+		arg.Organization,
+		arg.Sweep,
+		arg.After,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GroupsWithoutSeatRow
+	for rows.Next() {
+		var i GroupsWithoutSeatRow
+		if err := rows.Scan(&i.AddressKey, &i.FirstSeen); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -491,7 +604,7 @@ func (q *Queries) LinkFinding(ctx context.Context, arg LinkFindingParams) error 
 }
 
 const lockFinding = `-- name: LockFinding :one
-update finding set rounds = rounds where id = $1 returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
+update finding set rounds = rounds where id = $1 returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why
 `
 
 func (q *Queries) LockFinding(ctx context.Context, id string) (Finding, error) {
@@ -523,6 +636,8 @@ func (q *Queries) LockFinding(ctx context.Context, id string) (Finding, error) {
 		&i.ResolvedAt,
 		&i.Rounds,
 		&i.ToldAt,
+		&i.NotedIn,
+		&i.ResolvedWhy,
 	)
 	return i, err
 }
@@ -686,8 +801,49 @@ func (q *Queries) MissingSuspects(ctx context.Context, arg MissingSuspectsParams
 	return items, nil
 }
 
+const noteFinding = `-- name: NoteFinding :exec
+update finding set noted_in = $1 where id = $2
+`
+
+type NoteFindingParams struct {
+	NotedIn string
+	ID      string
+}
+
+func (q *Queries) NoteFinding(ctx context.Context, arg NoteFindingParams) error {
+	_, err := q.db.ExecContext(ctx, noteFinding, arg.NotedIn, arg.ID)
+	return err
+}
+
+const organizationsWithSeat = `-- name: OrganizationsWithSeat :many
+select organization from member where address_key = $1 and gone_at = 0 order by organization
+`
+
+func (q *Queries) OrganizationsWithSeat(ctx context.Context, addressKey string) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, organizationsWithSeat, addressKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var organization string
+		if err := rows.Scan(&organization); err != nil {
+			return nil, err
+		}
+		items = append(items, organization)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const recentCases = `-- name: RecentCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
 `
 
 type RecentCasesParams struct {
@@ -741,6 +897,7 @@ func (q *Queries) RecentCases(ctx context.Context, arg RecentCasesParams) ([]Cas
 			&i.CountedAt,
 			&i.HeldMs,
 			&i.HeldSince,
+			&i.WatchEndedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -756,26 +913,27 @@ func (q *Queries) RecentCases(ctx context.Context, arg RecentCasesParams) ([]Cas
 }
 
 const resolveFinding = `-- name: ResolveFinding :exec
-update finding set state = 'resolved', resolved_at = $1 where id = $2
+update finding set state = 'resolved', resolved_at = $1, resolved_why = $2, noted_in = '' where id = $3
 `
 
 type ResolveFindingParams struct {
-	ResolvedAt int64
-	ID         string
+	ResolvedAt  int64
+	ResolvedWhy string
+	ID          string
 }
 
 func (q *Queries) ResolveFinding(ctx context.Context, arg ResolveFindingParams) error {
-	_, err := q.db.ExecContext(ctx, resolveFinding, arg.ResolvedAt, arg.ID)
+	_, err := q.db.ExecContext(ctx, resolveFinding, arg.ResolvedAt, arg.ResolvedWhy, arg.ID)
 	return err
 }
 
-const saveFinding = `-- name: SaveFinding :exec
+const saveFinding = `-- name: SaveFinding :one
 insert into finding (
     id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause,
-    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
+    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    $14, $15, $16, $16, $17, 'open', '', '', 0, 0, $18, 0
+    $14, $15, $16, $16, $17, 'open', '', '', 0, 0, $18, 0, '', ''
 ) on conflict (kind, organization, object) do update set
     severity = excluded.severity, connection = excluded.connection, address = excluded.address, address_key = excluded.address_key,
     person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
@@ -783,8 +941,12 @@ insert into finding (
     first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
     state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
         then finding.state else 'open' end,
+    ack_by = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_by end,
+    ack_why = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_why end,
+    ack_until = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then 0 else finding.ack_until end,
     told_at = case when finding.state = 'open' and finding.rounds >= excluded.rounds then finding.told_at else 0 end,
-    resolved_at = 0, rounds = excluded.rounds
+    resolved_at = 0, resolved_why = '', rounds = excluded.rounds
+returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why
 `
 
 type SaveFindingParams struct {
@@ -808,8 +970,10 @@ type SaveFindingParams struct {
 	Rounds       int64
 }
 
-func (q *Queries) SaveFinding(ctx context.Context, arg SaveFindingParams) error {
-	_, err := q.db.ExecContext(ctx, saveFinding,
+// SaveFinding keeps what a person said about a finding until it ends, or the
+// leaver is back once more.
+func (q *Queries) SaveFinding(ctx context.Context, arg SaveFindingParams) (Finding, error) {
+	row := q.db.QueryRowContext(ctx, saveFinding,
 		arg.ID,
 		arg.Kind,
 		arg.Severity,
@@ -829,7 +993,37 @@ func (q *Queries) SaveFinding(ctx context.Context, arg SaveFindingParams) error 
 		arg.Sweep,
 		arg.Rounds,
 	)
-	return err
+	var i Finding
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Severity,
+		&i.Organization,
+		&i.Object,
+		&i.Connection,
+		&i.Address,
+		&i.AddressKey,
+		&i.PersonID,
+		&i.CaseID,
+		&i.Reason,
+		&i.Body,
+		&i.Cause,
+		&i.Proposed,
+		&i.Data,
+		&i.FirstSeen,
+		&i.LastSeen,
+		&i.Sweep,
+		&i.State,
+		&i.AckBy,
+		&i.AckWhy,
+		&i.AckUntil,
+		&i.ResolvedAt,
+		&i.Rounds,
+		&i.ToldAt,
+		&i.NotedIn,
+		&i.ResolvedWhy,
+	)
+	return i, err
 }
 
 const saveSweep = `-- name: SaveSweep :exec
@@ -1043,8 +1237,8 @@ func (q *Queries) SeeSeat(ctx context.Context, arg SeeSeatParams) error {
 }
 
 const seeSeatGroup = `-- name: SeeSeatGroup :exec
-insert into member_group (organization, address_key, group_id, group_name, sweep)
-values ($1, $2, $3, $4, $5)
+insert into member_group (organization, address_key, group_id, group_name, sweep, first_seen)
+values ($1, $2, $3, $4, $5, $6)
 on conflict (organization, address_key, group_id) do update set group_name = excluded.group_name, sweep = excluded.sweep
 `
 
@@ -1054,6 +1248,7 @@ type SeeSeatGroupParams struct {
 	GroupID      string
 	GroupName    string
 	Sweep        int64
+	FirstSeen    int64
 }
 
 func (q *Queries) SeeSeatGroup(ctx context.Context, arg SeeSeatGroupParams) error {
@@ -1063,6 +1258,7 @@ func (q *Queries) SeeSeatGroup(ctx context.Context, arg SeeSeatGroupParams) erro
 		arg.GroupID,
 		arg.GroupName,
 		arg.Sweep,
+		arg.FirstSeen,
 	)
 	return err
 }
@@ -1238,4 +1434,74 @@ func (q *Queries) Watched(ctx context.Context, arg WatchedParams) (int64, error)
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const watchedCases = `-- name: WatchedCases :many
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where outcome = 'removed' and watch_ended_at = 0 and closed_at > 0 and id > $1 order by id limit $2
+`
+
+type WatchedCasesParams struct {
+	After string
+	Most  int32
+}
+
+// WatchedCases lists the ended cases whose address is watched.
+func (q *Queries) WatchedCases(ctx context.Context, arg WatchedCasesParams) ([]Case, error) {
+	rows, err := q.db.QueryContext(ctx, watchedCases, arg.After, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Case
+	for rows.Next() {
+		var i Case
+		if err := rows.Scan(
+			&i.ID,
+			&i.PersonID,
+			&i.Connection,
+			&i.Address,
+			&i.AddressKey,
+			&i.Plan,
+			&i.Reason,
+			&i.TriggerForm,
+			&i.Ticket,
+			&i.Policy,
+			&i.State,
+			&i.Waiting,
+			&i.Note,
+			&i.Batch,
+			&i.Ending,
+			&i.Outcome,
+			&i.Epoch,
+			&i.Signal,
+			&i.LeaseUntil,
+			&i.WakeAt,
+			&i.QueuedAt,
+			&i.OpenedAt,
+			&i.NotBefore,
+			&i.DueAt,
+			&i.RemovedAt,
+			&i.VerifiedAt,
+			&i.WaitedMs,
+			&i.WaitSince,
+			&i.ClosedAt,
+			&i.Braked,
+			&i.Cleared,
+			&i.Override,
+			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
+			&i.WatchEndedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -85,41 +85,42 @@ type BulkTransfer struct {
 }
 
 type Case struct {
-	ID          string
-	PersonID    string
-	Connection  string
-	Address     string
-	AddressKey  string
-	Plan        string
-	Reason      string
-	TriggerForm string
-	Ticket      string
-	Policy      string
-	State       string
-	Waiting     string
-	Note        string
-	Batch       string
-	Ending      string
-	Outcome     string
-	Epoch       int64
-	Signal      int64
-	LeaseUntil  int64
-	WakeAt      int64
-	QueuedAt    int64
-	OpenedAt    int64
-	NotBefore   int64
-	DueAt       int64
-	RemovedAt   int64
-	VerifiedAt  int64
-	WaitedMs    int64
-	WaitSince   int64
-	ClosedAt    int64
-	Braked      bool
-	Cleared     bool
-	Override    string
-	CountedAt   int64
-	HeldMs      int64
-	HeldSince   int64
+	ID           string
+	PersonID     string
+	Connection   string
+	Address      string
+	AddressKey   string
+	Plan         string
+	Reason       string
+	TriggerForm  string
+	Ticket       string
+	Policy       string
+	State        string
+	Waiting      string
+	Note         string
+	Batch        string
+	Ending       string
+	Outcome      string
+	Epoch        int64
+	Signal       int64
+	LeaseUntil   int64
+	WakeAt       int64
+	QueuedAt     int64
+	OpenedAt     int64
+	NotBefore    int64
+	DueAt        int64
+	RemovedAt    int64
+	VerifiedAt   int64
+	WaitedMs     int64
+	WaitSince    int64
+	ClosedAt     int64
+	Braked       bool
+	Cleared      bool
+	Override     string
+	CountedAt    int64
+	HeldMs       int64
+	HeldSince    int64
+	WatchEndedAt int64
 }
 
 type Effect struct {
@@ -167,6 +168,8 @@ type Finding struct {
 	ResolvedAt   int64
 	Rounds       int64
 	ToldAt       int64
+	NotedIn      string
+	ResolvedWhy  string
 }
 
 type Link struct {
@@ -203,6 +206,7 @@ type MemberGroup struct {
 	GroupID      string
 	GroupName    string
 	Sweep        int64
+	FirstSeen    int64
 }
 
 type Membership struct {

@@ -31,8 +31,8 @@ on conflict (organization, address_key) do update set
     sweep = excluded.sweep, last_seen = excluded.last_seen, gone_at = 0;
 
 -- name: SeeSeatGroup :exec
-insert into member_group (organization, address_key, group_id, group_name, sweep)
-values (@organization, @address_key, @group_id, @group_name, @sweep)
+insert into member_group (organization, address_key, group_id, group_name, sweep, first_seen)
+values (@organization, @address_key, @group_id, @group_name, @sweep, @first_seen)
 on conflict (organization, address_key, group_id) do update set group_name = excluded.group_name, sweep = excluded.sweep;
 
 -- name: ForgetSeatGroups :exec
@@ -46,6 +46,9 @@ update member set role = @role where organization = @organization and address_ke
 
 -- name: SeatOf :one
 select * from member where organization = @organization and address_key = @address_key;
+
+-- name: OrganizationsWithSeat :many
+select organization from member where address_key = @address_key and gone_at = 0 order by organization;
 
 -- name: SeatsAfter :many
 select * from member where organization = @organization and address_key > @after and gone_at = 0
@@ -87,6 +90,13 @@ update member set gone_at = @gone_at, role = '' where organization = @organizati
 -- name: GroupsOfSeat :many
 select * from member_group where organization = @organization and address_key = @address_key order by group_name, group_id;
 
+-- GroupsWithoutSeat lists who is in a group and has no seat.
+-- name: GroupsWithoutSeat :many
+select g.address_key, cast(min(g.first_seen) as bigint) as first_seen from member_group g
+where g.organization = @organization and g.sweep = @sweep and g.address_key > @after
+    and not exists (select 1 from member m where m.organization = g.organization and m.address_key = g.address_key and m.gone_at = 0)
+group by g.address_key order by g.address_key limit @most;
+
 -- name: InsertSeatEvent :exec
 insert into seat_event (organization, address_key, at, action, actor)
 values (@organization, @address_key, @at, @action, @actor)
@@ -103,13 +113,15 @@ as bigint);
 -- name: ForgetSeatEvents :exec
 delete from seat_event where at < @until;
 
--- name: SaveFinding :exec
+-- SaveFinding keeps what a person said about a finding until it ends, or the
+-- leaver is back once more.
+-- name: SaveFinding :one
 insert into finding (
     id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause,
-    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at
+    proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why
 ) values (
     @id, @kind, @severity, @organization, @object, @connection, @address, @address_key, @person_id, @case_id, @reason, @body, @cause,
-    @proposed, @data, @now, @now, @sweep, 'open', '', '', 0, 0, @rounds, 0
+    @proposed, @data, @now, @now, @sweep, 'open', '', '', 0, 0, @rounds, 0, '', ''
 ) on conflict (kind, organization, object) do update set
     severity = excluded.severity, connection = excluded.connection, address = excluded.address, address_key = excluded.address_key,
     person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
@@ -117,14 +129,21 @@ insert into finding (
     first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
     state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
         then finding.state else 'open' end,
+    ack_by = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_by end,
+    ack_why = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_why end,
+    ack_until = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then 0 else finding.ack_until end,
     told_at = case when finding.state = 'open' and finding.rounds >= excluded.rounds then finding.told_at else 0 end,
-    resolved_at = 0, rounds = excluded.rounds;
+    resolved_at = 0, resolved_why = '', rounds = excluded.rounds
+returning *;
+
+-- name: NoteFinding :exec
+update finding set noted_in = @noted_in where id = @id;
 
 -- name: FindingsOver :many
-select id, kind from finding where organization = @organization and sweep < @sweep and state <> 'resolved';
+select * from finding where organization = @organization and sweep < @sweep and state <> 'resolved';
 
 -- name: ResolveFinding :exec
-update finding set state = 'resolved', resolved_at = @resolved_at where id = @id;
+update finding set state = 'resolved', resolved_at = @resolved_at, resolved_why = @resolved_why, noted_in = '' where id = @id;
 
 -- name: FindingsToTell :many
 select * from finding where organization = @organization and state <> 'resolved' and state = 'open' and severity = 'critical'
@@ -141,7 +160,7 @@ update finding set rounds = rounds where id = @id returning *;
 select * from finding where id = @id;
 
 -- name: FindingsBefore :many
-select * from finding where id < @before
+select * from finding where severity = @severity and id < @before
     and (cast(@kind as text) = '' or kind = @kind)
     and (cast(@organization as text) = '' or organization = @organization)
     and (cast(@everything as boolean) or state = 'open' or (state = 'acknowledged' and ack_until <= @now))
@@ -174,3 +193,13 @@ select count(*) from owned_list where organization = @organization;
 
 -- name: RecentCases :many
 select * from cases where id > @after and (closed_at = 0 or closed_at > @since) order by id limit @most;
+
+-- WatchedCases lists the ended cases whose address is watched.
+-- name: WatchedCases :many
+select * from cases where outcome = 'removed' and watch_ended_at = 0 and closed_at > 0 and id > @after order by id limit @most;
+
+-- name: EndWatch :execrows
+update cases set watch_ended_at = @at where id = @id and watch_ended_at = 0;
+
+-- name: CountNotes :one
+select count(*) from timeline where case_id = @case_id and kind = @kind;

@@ -1,0 +1,152 @@
+package drift_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"offramp/amplitude/amplitudefake"
+	"offramp/internal/offboard"
+)
+
+func TestTheGravestFindingsAreListedFirst(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		w.deactivate()
+		w.cancel()
+		w.sweep()
+		for i := range 12 {
+			w.seat(fmt.Sprintf("s%02d@example.com", i), fmt.Sprintf("S%02d", i))
+		}
+		w.sweep()
+		var all []offboard.Finding
+		for f := (offboard.FindingFilter{Most: 5}); ; {
+			page, err := w.store.Findings(w.t.Context(), f)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			all = append(all, page...)
+			if len(page) < f.Most {
+				break
+			}
+			f.Before = page[len(page)-1].ID
+		}
+		if len(all) != 13 || all[0].Kind != offboard.LeaverStillThere {
+			w.t.Errorf("listed are %v", kinds(all))
+		}
+		some, err := w.store.Findings(w.t.Context(), offboard.FindingFilter{Severity: offboard.Critical})
+		if err != nil || len(some) != 1 {
+			w.t.Errorf("critical are %v, %v", kinds(some), err)
+		}
+	})
+}
+
+func TestWhatComesAgainWasAcknowledgedByNobody(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.seat("sam@example.com", "Sam")
+		w.sweep()
+		f := w.one(offboard.UnknownToIdP, "sam@example.com")
+		a := offboard.Acknowledgement{By: "kim", Because: "a bot", Until: w.clock.now().Add(300 * 24 * time.Hour)}
+		if _, err := w.store.AcknowledgeFinding(w.t.Context(), f.ID, a); err != nil {
+			w.t.Fatal(err)
+		}
+		w.human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "sam@example.com"})
+		w.sweep()
+		w.seat("sam@example.com", "Eve")
+		w.sweep()
+		if f := w.one(offboard.UnknownToIdP, "sam@example.com"); f.AckBy != "" || f.AckWhy != "" || !f.AckUntil.IsZero() {
+			w.t.Errorf("it says that %s acknowledged it until %s", f.AckBy, f.AckUntil)
+		}
+	})
+}
+
+// grouped lets the list of groups be one group with these members, whatever is true.
+func (w *world) grouped(members ...string) {
+	var list []string
+	for _, m := range members {
+		list = append(list, fmt.Sprintf(`{"value":%q,"display":"M"}`, m))
+	}
+	w.lie = func(r *http.Request) string {
+		if r.Method != http.MethodGet || r.URL.Path != "/scim/1/Groups" {
+			return ""
+		}
+		return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"startIndex":1,"itemsPerPage":1,
+			"Resources":[{"id":7,"displayName":"Analysts","members":[` + strings.Join(list, ",") + `]}]}`
+	}
+}
+
+func TestAGroupStillHoldsALeaverWhoWasRemoved(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		w.sweep()
+		w.leave()
+		w.grouped("jo@example.com", "kim@example.com")
+		w.sweep()
+		f := w.one(offboard.GroupWithoutSeat, "jo@example.com")
+		if f.PersonID != "jo" || !strings.Contains(f.Text, "the leaver was removed and is still in groups of acme: Analysts") {
+			w.t.Errorf("finding %+v", f)
+		}
+		if err := offboard.Fixable(f, offboard.Fix{By: "kim", Named: true}); err == nil || !strings.Contains(err.Error(), "take the address out") {
+			w.t.Errorf("a case is opened for it: %v", err)
+		}
+		// Groups that cannot be read say nothing.
+		w.lie = nil
+		broken, err := w.fake.AddFault(amplitudefake.Fault{
+			Kind: amplitudefake.FaultStatus, Status: http.StatusForbidden, Match: amplitudefake.Match{PathRegexp: "^/scim/1/Groups$"},
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.sweep()
+		w.one(offboard.GroupWithoutSeat, "jo@example.com")
+		w.fake.RemoveFault(broken)
+		w.sweep()
+		w.none()
+	})
+}
+
+func TestAGroupHoldsSomebodyWithoutASeat(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.sweep()
+		w.grouped("ghost@example.com")
+		w.sweep()
+		w.none() // they may have been invited after the list was read
+		w.sweep()
+		w.one(offboard.GroupWithoutSeat, "ghost@example.com")
+		w.seat("ghost@example.com", "Ghost")
+		w.hire("ghost", "ghost@example.com", nil)
+		w.sweep()
+		w.none()
+	})
+}
+
+func TestALeaversPrivateSeatIsFoundOutsideEveryDomain(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		err := w.fake.AddMember(amplitudefake.Member{Email: "jo.person@mail.example", GivenName: "jo", FamilyName: "Person", LastLogin: w.clock.now()})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.seat("one@guests.example", "Guest")
+		w.seat("two@guests.example", "Guest") // two guests of one name are nobody's matter
+		w.sweep()
+		f := w.one(offboard.SecondSeat, "jo.person@mail.example")
+		if f.Connection != "" || f.Reason != "" || !strings.Contains(f.Text, "the same name as jo@example.com") {
+			w.t.Errorf("finding %+v", f)
+		}
+		err = offboard.Fixable(f, offboard.Fix{By: "kim", Named: true, Alone: true, Because: "asked jo"})
+		if err == nil || !strings.Contains(err.Error(), "no connection has its domain") {
+			w.t.Errorf("a case is opened for it: %v", err)
+		}
+		w.leave()
+		w.change(func(p *offboard.Person) { p.Deleted = w.clock.now() })
+		w.work()
+		w.sweep() // that the provider forgot them is no reason to forget the seat
+		w.one(offboard.SecondSeat, "jo.person@mail.example")
+		w.human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "jo.person@mail.example"})
+		w.sweep()
+		w.none()
+	})
+}
