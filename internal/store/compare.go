@@ -171,7 +171,9 @@ func (s *Store) CompareAbsent(ctx context.Context, w offboard.Sweep, connection 
 			return fmt.Errorf("read people without a seat: %w", err)
 		}
 		facts, err := collectRows(rows, func(rows *sql.Rows) (f offboard.PersonFacts, err error) {
-			f.Person, err = scanPersonAnd(rows, &f.Person.InAccess, &f.Live)
+			var in bool
+			f.Person, err = scanPersonAnd(rows, &in, &f.Live)
+			f.Person.InAccess = in
 			return f, err
 		})
 		if err != nil {
@@ -249,8 +251,9 @@ func (t *tx) holdings(ctx context.Context, keys []string) (map[string][]offboard
 		}
 		all, err := collectRows(rows, func(rows *sql.Rows) (h held, err error) {
 			var since, deleted int64
-			h.Person, err = scanPersonAnd(rows, &h.key, &h.kind, &since, &deleted, &h.Person.InAccess)
-			h.Since, h.Person.Deleted = moment(since), moment(deleted)
+			var in bool
+			h.Person, err = scanPersonAnd(rows, &h.key, &h.kind, &since, &deleted, &in)
+			h.Since, h.Person.Deleted, h.Person.InAccess = moment(since), moment(deleted), in
 			return h, err
 		})
 		if err != nil {
