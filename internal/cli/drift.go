@@ -219,12 +219,16 @@ func (o *operate) showFinding(cmd *cobra.Command, c *client, id string) error {
 	return nil
 }
 
+// fixMost is how long many findings may take, each a transaction or two of its
+// own.
+const fixMost = 15 * time.Minute
+
 func driftFix(o *operate) *cobra.Command {
 	var in console.FixRequest
 	cmd := &cobra.Command{
 		Use: "fix [FINDING...]", Short: "Write down which cases would end findings, or open them", Args: cobra.ArbitraryArgs,
 		Long: "Write down which cases would end the findings; with --apply, open them. Without a finding: for every leaver who is still\n" +
-			"there or back. Other members have to be named by their finding, matches by name one at a time and with --because.\n" +
+			"there or back. Incidents and other members have to be named by their finding, matches by name one at a time and with --because.\n" +
 			"Each is an ordinary case for exactly the address of the finding, and settles, is approved and can be cancelled like any other.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client(cmd)
@@ -232,6 +236,7 @@ func driftFix(o *operate) *cobra.Command {
 				return err
 			}
 			in.Findings = args
+			c.http.Timeout = fixMost
 			var out console.FixResult
 			if err := c.call(cmd.Context(), http.MethodPost, "drift/fix", nil, in, &out); err != nil {
 				return err
@@ -250,7 +255,7 @@ func driftFix(o *operate) *cobra.Command {
 }
 
 func (o *operate) fixed(out console.FixResult) error {
-	open := 0
+	open, held := 0, 0
 	for _, f := range out.Fixed {
 		text := "would " + f.Does
 		switch {
@@ -258,9 +263,18 @@ func (o *operate) fixed(out console.FixResult) error {
 			text = "nothing: " + f.Refused
 		case f.Case != "":
 			text = "opened case " + f.Case + " for exactly " + f.Address
+			if f.State != "" {
+				text += "; it is " + words(f.State)
+			}
+			if f.Note != "" {
+				text += ": " + f.Note
+			}
 		}
 		if f.Refused == "" {
 			open++
+		}
+		if f.State == offboard.StateHeld {
+			held++
 		}
 		if _, err := fmt.Fprintf(o.env.Stdout, "%s  %s\n", f.Finding, wrap(text, len(f.Finding)+2)); err != nil {
 			return err
@@ -269,6 +283,9 @@ func (o *operate) fixed(out console.FixResult) error {
 	text := fmt.Sprintf("%d of %d findings would become cases. To open them: add --apply", open, len(out.Fixed))
 	if out.Applied {
 		text = fmt.Sprintf("%d of %d findings became cases.", open, len(out.Fixed))
+		if held > 0 {
+			text += fmt.Sprintf(" %d of them are held: offramp brake show", held)
+		}
 	}
 	_, err := fmt.Fprintln(o.env.Stderr, text)
 	return err

@@ -2,8 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -87,29 +85,6 @@ type SweepList struct {
 // SweepRequest asks for a comparison now.
 type SweepRequest struct {
 	Organization string `json:"organization,omitempty"` // empty: all
-}
-
-// FixRequest asks for cases that would end findings.
-type FixRequest struct {
-	Findings []string `json:"findings,omitempty"` // ids; none: every leaver who is still there or back
-	Apply    bool     `json:"apply,omitempty"`    // open the cases; else only tell
-	Again    bool     `json:"again,omitempty"`    // also where the leaver came back too often
-	Because  string   `json:"because,omitempty"`
-}
-
-// Fixed is what is done, or would be, about one finding.
-type Fixed struct {
-	Finding string `json:"finding"`
-	Address string `json:"address"`
-	Does    string `json:"does,omitempty"`
-	Refused string `json:"refused,omitempty"` // why nothing is done
-	Case    string `json:"case,omitempty"`    // the one that was opened
-}
-
-// FixResult is what came of a FixRequest.
-type FixResult struct {
-	Applied bool    `json:"applied"`
-	Fixed   []Fixed `json:"fixed"`
 }
 
 // AcknowledgeRequest puts a finding aside.
@@ -225,113 +200,4 @@ func (c *Console) acknowledge(r *http.Request, by Operator) (int, any, error) {
 	}
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "acknowledge"), zap.String("finding", id))
 	return http.StatusOK, c.findingOf(f), nil
-}
-
-// opener opens a case for a finding, or only says so.
-type opener interface {
-	open(ctx context.Context, f offboard.Finding) (caseID string, err error)
-}
-
-// noting writes down what it was asked for.
-type noting struct{}
-
-func (noting) open(context.Context, offboard.Finding) (string, error) { return "", nil }
-
-// opening opens cases in an operator's name.
-type opening struct {
-	*Console
-	fix offboard.Fix
-}
-
-func (o opening) open(ctx context.Context, f offboard.Finding) (string, error) {
-	person := f.PersonID
-	if person == "" {
-		p, err := o.opts.Store.AdoptPerson(ctx, f.Connection, f.Address)
-		if _, taken := errors.AsType[*offboard.TakenError](err); taken {
-			return "", &offboard.RefusedError{Because: "an identity provider knows the address by now; compare again: offramp drift run"}
-		}
-		if err != nil {
-			return "", err
-		}
-		person = p.ID
-	}
-	id, err := o.opts.Store.Reconsider(ctx, person, func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
-		return offboard.Reopen(p, prior, f, o.fix, o.opts.Rules(p.Connection), o.opts.Now())
-	})
-	if err != nil {
-		return "", err
-	}
-	o.opts.Log.Info("operator", zap.String("operator", o.fix.By), zap.String("decision", "drift fix"), zap.String("case", id), zap.String("finding", f.ID))
-	return id, o.opts.Store.LinkFinding(ctx, f.ID, id)
-}
-
-func (c *Console) fixFindings(r *http.Request, by Operator) (int, any, error) {
-	in, err := decode[FixRequest](r)
-	if err == nil {
-		err = tidy(&in.Because)
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	findings, err := c.toFix(r.Context(), in.Findings)
-	if err != nil {
-		return 0, nil, err
-	}
-	fix := offboard.Fix{By: by.Name, Because: in.Because, Named: len(in.Findings) > 0, Alone: len(in.Findings) == 1, Again: in.Again}
-	var through opener = noting{}
-	if in.Apply {
-		through = opening{Console: c, fix: fix}
-	}
-	out := FixResult{Applied: in.Apply, Fixed: []Fixed{}}
-	for _, f := range findings {
-		one := Fixed{Finding: f.ID, Address: f.Address}
-		err := offboard.Fixable(f, fix)
-		if err == nil {
-			one.Case, err = through.open(r.Context(), f)
-		}
-		if no, ok := errors.AsType[*offboard.RefusedError](err); ok {
-			one.Refused = no.Because
-		} else if err != nil {
-			return 0, nil, err
-		} else {
-			one.Does = fmt.Sprintf("open a case for exactly %s through connection %s, reason %s", f.Address, f.Connection, f.Reason)
-		}
-		out.Fixed = append(out.Fixed, one)
-	}
-	return http.StatusOK, out, nil
-}
-
-// toFix reads the named findings, or every leaver who is still there or back.
-func (c *Console) toFix(ctx context.Context, ids []string) (out []offboard.Finding, err error) {
-	if len(ids) > 1000 {
-		return nil, bad(http.StatusUnprocessableEntity, "name up to 1000 findings at once")
-	}
-	for _, id := range ids {
-		f, err := c.opts.Store.Finding(ctx, id)
-		if errors.Is(err, offboard.ErrNotFound) {
-			return nil, bad(http.StatusNotFound, "there is no finding %.100q", id)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, f)
-	}
-	if len(ids) > 0 {
-		return out, nil
-	}
-	for _, kind := range []offboard.FindingKind{offboard.LeaverStillThere, offboard.LeaverBack} {
-		f := offboard.FindingFilter{Kind: kind, Most: 1000}
-		for {
-			page, err := c.opts.Store.Findings(ctx, f)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, page...)
-			if len(page) < f.Most {
-				break
-			}
-			f.Before = page[len(page)-1].ID
-		}
-	}
-	return out, nil
 }

@@ -80,6 +80,90 @@ func TestAFixIsToldBeforeItIsDone(t *testing.T) {
 	d.want(403, "the role operator", "viewer", "POST", "/api/v1/drift/fix", `{}`)
 }
 
+func fixed(t *testing.T, d *desk, body string) console.FixResult {
+	t.Helper()
+	var out console.FixResult
+	if err := json.Unmarshal([]byte(d.want(200, "", "operator", "POST", "/api/v1/drift/fix", body)), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestWhatAFixTellsIsWhatItDoes asks first, and then lets it be done: both decide alike.
+func TestWhatAFixTellsIsWhatItDoes(t *testing.T) {
+	t.Parallel()
+	for name, story := range map[string]struct {
+		before  func(d *desk)
+		ask     string
+		refused string
+	}{
+		"a leaver": {func(*desk) {}, `"findings":["f1"]`, ""},
+		"a leaver with a live case": {
+			func(d *desk) { fixed(d.t, d, `{"apply":true}`) }, `"findings":["f1"]`, "a case is live for this person already",
+		},
+		"somebody who is welcome again": {
+			func(d *desk) { d.people[len(d.people)-1].Active = true }, `"findings":["f1"]`, "the person is entitled to a seat now",
+		},
+		"a member whom nobody knows": {func(*desk) {}, `"findings":["f2"]`, ""},
+		"a member who is known by now": {
+			func(d *desk) {
+				d.people = append(d.people, &offboard.Person{ID: "eve", Connection: "okta", UserName: "eve@example.com", Address: "eve@example.com", Resource: "{}"})
+			}, `"findings":["f2"]`, "an identity provider knows the address by now",
+		},
+		"a member whose case is live": {
+			func(d *desk) { fixed(d.t, d, `{"apply":true,"findings":["f2"]}`) }, `"findings":["f2"]`, "a case is live for this person already",
+		},
+		"somebody who is on record no longer": {
+			func(d *desk) { d.found[0].PersonID = "gone" }, `"findings":["f1"]`, "on record no longer",
+		},
+		"an incident among others": {
+			func(d *desk) { d.found[0].Reason = offboard.SecurityIncident }, `"findings":[]`, "name the finding by its id",
+		},
+		"an incident by its name": {
+			func(d *desk) { d.found[0].Reason = offboard.SecurityIncident }, `"findings":["f1"]`, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := differs(t)
+			story.before(d)
+			people, files := len(d.people), len(d.files)
+			told := fixed(t, d, `{`+story.ask+`}`)
+			if len(d.people) != people || len(d.files) != files {
+				t.Error("what is only told was recorded")
+			}
+			done := fixed(t, d, `{"apply":true,`+story.ask+`}`)
+			if len(told.Fixed) != 1 || len(done.Fixed) != 1 {
+				t.Fatalf("told %+v, done %+v", told, done)
+			}
+			a, b := told.Fixed[0], done.Fixed[0]
+			if a.Does != b.Does || a.Refused != b.Refused || (a.Refused == "") != (story.refused == "") || !strings.Contains(a.Refused, story.refused) {
+				t.Errorf("told %+v, done %+v", a, b)
+			}
+			if opened := b.Case != ""; opened != (story.refused == "") || opened && b.State == "" {
+				t.Errorf("done %+v", b)
+			}
+		})
+	}
+}
+
+func TestOneFindingThatFailsTakesNoOtherWithIt(t *testing.T) {
+	t.Parallel()
+	d := differs(t)
+	lost := d.found[0]
+	lost.ID, lost.PersonID = "f0", "gone"
+	d.found = append(d.found, lost)
+	out := fixed(t, d, `{"apply":true}`)
+	if len(out.Fixed) != 2 || len(d.files) == 0 {
+		t.Fatalf("%+v", out)
+	}
+	for _, f := range out.Fixed {
+		if opened := f.Finding == "f1"; opened != (f.Case != "") || opened != (f.Refused == "") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestAFindingIsPutAside(t *testing.T) {
 	t.Parallel()
 	d := differs(t)

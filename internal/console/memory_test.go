@@ -126,6 +126,9 @@ func (m *memory) AdoptPerson(_ context.Context, connection, address string) (off
 	defer m.mu.Unlock()
 	for _, p := range m.people {
 		if p.Connection == connection && slices.Contains(p.Addresses(), offboard.Fold(address)) {
+			if !p.Deleted.IsZero() { // the record that was made for the address before
+				return *p, m.fail
+			}
 			return offboard.Person{}, &offboard.TakenError{Attribute: "address"}
 		}
 	}

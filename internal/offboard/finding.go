@@ -198,10 +198,11 @@ func Fixable(f Finding, fix Fix) error {
 		return refused("the finding is resolved; there is nothing to fix")
 	}
 	switch f.Kind {
-	case LeaverStillThere:
-		return nil
-	case LeaverBack:
-		if f.Rounds >= RoundsMost && !fix.Again {
+	case LeaverStillThere, LeaverBack:
+		if f.Reason == SecurityIncident && !fix.Named {
+			return refused("it would be an incident, which waits for nothing: name the finding by its id")
+		}
+		if f.Kind == LeaverBack && f.Rounds >= RoundsMost && !fix.Again {
 			return refused("removed %d times within 30 days and back again: %s. Stop what brings them back first; "+
 				"to remove them once more all the same, add --again", f.Rounds, orUnknown(f.Cause))
 		}
