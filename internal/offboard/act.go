@@ -314,7 +314,7 @@ func OpenBy(p Person, prior PriorCase, o Order, r Rules, now time.Time) (*Decisi
 	case !prior.Live:
 		return decision, Verdict{Open: &opening}, nil
 	case prior.Began && prior.Verified:
-		return decision, Verdict{Again: true, Trace: opening.Trigger}, nil
+		return decision, Verdict{Again: true, By: o.By, Trace: opening.Trigger}, nil
 	case prior.Began:
 		return nil, Verdict{}, refused("a case is live for this person and its removal has begun: there is nothing to add")
 	case opening.Plan == Mover && prior.Plan != Mover:

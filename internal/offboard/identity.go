@@ -7,18 +7,19 @@ import (
 	"unicode"
 )
 
-// isLeaver reports whether a name or an address is the leaver's: any of their
-// addresses, an id, or their name written as an operator's.
+// isLeaver reports whether a name or an address is the leaver's.
 func isLeaver(f File, who string) bool {
-	if samePerson(f.Case.Address, who) {
-		return true
-	}
-	for _, address := range f.Person.Addresses() {
+	return samePerson(f.Case.Address, who) || f.Person.isCalled(who)
+}
+
+// isCalled reports whether a name or an address is the person's: any of their
+// addresses, an id, or their name written as an operator's.
+func (p Person) isCalled(who string) bool {
+	for _, address := range p.Addresses() {
 		if samePerson(address, who) {
 			return true
 		}
 	}
-	p := f.Person
 	for _, id := range []string{p.ID, p.ExternalID} {
 		if id != "" && Fold(id) == Fold(who) {
 			return true

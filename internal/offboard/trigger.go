@@ -56,6 +56,7 @@ type Verdict struct {
 	Poke  bool     // a live case should be looked at again
 	Wake  bool     // with Poke: also one that needs attention goes on by itself
 	Trace string   // what happened, for the live case's timeline
+	By    string   // whose word Trace is; empty: the identity provider's
 
 	Claim     string     // of an approval, which came while the case is live; what is made of it
 	Approvals []Approval // with Claim: what counts of it
@@ -82,6 +83,8 @@ type PriorCase struct {
 	Revoking  bool      // of a live mover: what is taken away began
 	Verified  bool      // absence was proven
 	Batched   bool      // held since it opened, with the others of a change to a group
+	Braked    bool      // held by the brake
+	Ending    bool      // of a live case: it is being cancelled
 	Outcome   Outcome   // of the last ended case, empty: there was none
 }
 

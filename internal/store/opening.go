@@ -43,11 +43,12 @@ func (t *tx) prior(ctx context.Context, personID string) (offboard.PriorCase, er
 	}
 	prior := offboard.PriorCase{
 		Live: row.ClosedAt == 0, Verified: row.VerifiedAt != 0, Reason: offboard.Reason(row.Reason), Outcome: offboard.Outcome(row.Outcome),
-		Batched: batched(row) && !row.Braked,
+		Batched: batched(row) && !row.Braked, Braked: batched(row) && row.Braked,
 	}
 	if prior.Live {
 		prior.Plan = offboard.PlanName(row.Plan)
 		prior.NotBefore = moment(row.NotBefore)
+		prior.Ending = offboard.Ending(row.Ending) == offboard.EndCancel
 		if err := json.Unmarshal([]byte(row.Policy), &prior.Policy); err != nil {
 			return prior, fmt.Errorf("read the policy of case %s: %w", row.ID, err)
 		}
@@ -90,7 +91,7 @@ func (t *tx) applyHeld(ctx context.Context, p offboard.Person, v offboard.Verdic
 		return fmt.Errorf("lock the live case: %w", err)
 	}
 	if v.Trace != "" {
-		if err := t.write(ctx, row.ID, offboard.Entry{Actor: "identity provider", Kind: "event", Text: v.Trace}); err != nil {
+		if err := t.write(ctx, row.ID, offboard.Entry{Actor: cmp.Or(v.By, "identity provider"), Kind: "event", Text: v.Trace}); err != nil {
 			return err
 		}
 	}
