@@ -1,13 +1,13 @@
 package review
 
 import (
-	"encoding/csv"
 	"fmt"
 	"html/template"
 	"io"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"offramp/internal/offboard"
 )
@@ -27,7 +27,6 @@ func (v *Reviews) Report(w io.Writer, format string, r offboard.Review, items []
 }
 
 func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
-	c := csv.NewWriter(w)
 	rows := [][]string{{
 		"organization", "address", "name", "roles", "groups", "admin", "pending", "last_login", "reasons_to_look",
 		"decision", "decided_by", "decided_at", "because", "case", "roles_after", "groups_after", "result",
@@ -40,24 +39,43 @@ func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
 		if i.After != nil {
 			row[14], row[15] = strings.Join(i.After.Roles, "; "), strings.Join(i.After.Groups, "; ")
 		}
-		for n := range row {
-			row[n] = inert(row[n])
-		}
 		rows = append(rows, row)
 	}
-	if err := c.WriteAll(rows); err != nil {
+	var text strings.Builder
+	for _, row := range rows {
+		for n, cell := range row {
+			if n > 0 {
+				text.WriteByte(',')
+			}
+			text.WriteString(inert(cell))
+		}
+		text.WriteByte('\n')
+	}
+	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
 }
 
-// inert keeps a spreadsheet from taking text that came from elsewhere for a
-// formula.
+// inert writes a cell that no spreadsheet takes for a formula, whatever came
+// into it from elsewhere and whichever sign the spreadsheet splits at: the cell
+// is quoted, and so is each part of it that would begin one.
 func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
+	var out strings.Builder
+	begins := true
+	out.WriteByte('"')
+	for _, r := range s {
+		if begins && strings.ContainsRune("=+-@＝＋－＠", r) {
+			out.WriteByte('\'')
+		}
+		begins = strings.ContainsRune(";,|\t\r\n\"", r) || begins && unicode.IsSpace(r)
+		if r == '"' {
+			out.WriteByte('"')
+		}
+		out.WriteRune(r)
 	}
-	return s
+	out.WriteByte('"')
+	return out.String()
 }
 
 func yes(b bool) string {
