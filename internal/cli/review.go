@@ -115,7 +115,18 @@ func printReview(o *operate, r console.Review) error {
 		}
 		rows = append(rows, []string{i.Organization, i.Address, i.Seat.LastSeen, result, strings.Join(i.Reasons, ", "), access})
 	}
-	return table(o.env.Stdout, 5, []string{"ORGANIZATION", "MEMBER", "LAST LOGIN", "DECISION", "REASONS TO LOOK", "ACCESS"}, rows)
+	if err := table(o.env.Stdout, 5, []string{"ORGANIZATION", "MEMBER", "LAST LOGIN", "DECISION", "REASONS TO LOOK", "ACCESS"}, rows); err != nil {
+		return err
+	}
+	for _, i := range r.Items {
+		if i.Note == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(o.env.Stdout, "\n%s, %s: %s\n", plain(i.Address), i.Organization, wrap(i.Note, 2)); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	return nil
 }
 
 func reviewDecide(o *operate) *cobra.Command {
@@ -125,7 +136,7 @@ func reviewDecide(o *operate) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "decide ADDRESS... --keep|--downgrade|--remove --because TEXT", Short: "Decide about seats, in your own name",
 		Long: "Decide about the seats of some addresses, in your own name. A removal or a downgrade becomes a case, with the approvals and the\n" +
-			"waiting times of its policy.",
+			"waiting times of its policy. To take one back, cancel its case: then the seat is undecided again.",
 		Example: "  offramp review decide jo@example.com --remove --because \"left the team in May\"\n" +
 			"  offramp review decide --unremarkable --keep --because \"nothing stands out\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -156,11 +167,7 @@ func reviewDecide(o *operate) *cobra.Command {
 			if err := c.call(cmd.Context(), http.MethodPost, "reviews/"+url.PathEscape(id)+"/decide", nil, in, &out); err != nil {
 				return err
 			}
-			if o.output == "json" {
-				return printJSON(o.env.Stdout, out)
-			}
-			_, err = fmt.Fprintf(o.env.Stdout, "%s: %d seats\n", in.Decision, out.Decided)
-			return err
+			return o.reviewDecided(in.Decision, out)
 		},
 	}
 	f := cmd.Flags()
@@ -171,6 +178,33 @@ func reviewDecide(o *operate) *cobra.Command {
 	f.BoolVar(&in.Unremarkable, "unremarkable", false, "everybody undecided without a reason to look; goes with --keep")
 	f.StringVar(&in.Because, "because", "", "why; it is what an auditor will read")
 	return cmd
+}
+
+// reviewDecided prints what became of each address. One that was not decided about is
+// an error, after everything is told.
+func (o *operate) reviewDecided(decision offboard.ReviewDecision, out console.ReviewResult) error {
+	refused := 0
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %d seats\n", decision, out.Decided)
+	for _, one := range out.Addresses {
+		switch {
+		case one.Refused != "":
+			refused++
+			fmt.Fprintf(&text, "%s: not decided: %s\n", plain(one.Address), wrap(one.Refused, 2))
+		case one.Waits != "":
+			fmt.Fprintf(&text, "%s: decided, and not carried out yet: %s\n", plain(one.Address), wrap(one.Waits, 2))
+		}
+	}
+	var err error
+	if o.output == "json" {
+		err = printJSON(o.env.Stdout, out)
+	} else {
+		_, err = fmt.Fprint(o.env.Stdout, text.String())
+	}
+	if err == nil && refused > 0 {
+		return fmt.Errorf("%d of %d addresses were not decided about", refused, len(out.Addresses))
+	}
+	return err
 }
 
 func reviewClose(o *operate) *cobra.Command {

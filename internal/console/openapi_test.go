@@ -79,7 +79,7 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"AcknowledgeRequest": console.AcknowledgeRequest{},
 		"Review":             console.Review{}, "Progress": offboard.Progress{}, "ReviewItem": console.ReviewItem{},
 		"ReviewedSeat": offboard.ReviewedSeat{}, "ReviewList": console.ReviewList{}, "ReviewRequest": console.ReviewRequest{}, "ReviewWord": console.ReviewWord{},
-		"ReviewResult": console.ReviewResult{}, "Report": console.Report{},
+		"ReviewResult": console.ReviewResult{}, "ReviewDecided": offboard.ReviewDecided{}, "ReviewSaid": offboard.ReviewWord{}, "Report": console.Report{},
 	}
 	for name, schema := range doc.Components.Schemas {
 		if len(schema.Enum) > 0 {

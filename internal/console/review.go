@@ -17,7 +17,7 @@ type Reviews interface {
 	List(ctx context.Context, most int) ([]offboard.Review, error)
 	Read(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error)
 	Start(ctx context.Context, by string, due time.Duration) (offboard.Review, error)
-	Decide(ctx context.Context, id, address string, w offboard.ReviewWord) (int, error)
+	Decide(ctx context.Context, id string, addresses []string, w offboard.ReviewWord) ([]offboard.ReviewDecided, error)
 	KeepUnremarkable(ctx context.Context, id, by, because string) (int, error)
 	Finish(ctx context.Context, id, by string) error
 	Progress(ctx context.Context, id string) (offboard.Progress, error)
@@ -54,6 +54,8 @@ type ReviewItem struct {
 	Because      string                  `json:"because,omitempty"`
 	Decided      time.Time               `json:"decided,omitzero"`
 	Case         string                  `json:"case,omitempty"`
+	Note         string                  `json:"note,omitempty"`
+	Words        []offboard.ReviewWord   `json:"words,omitempty"`
 	After        *offboard.ReviewedSeat  `json:"after,omitempty"`
 	Result       string                  `json:"result,omitempty"`
 }
@@ -76,9 +78,11 @@ type ReviewWord struct {
 	Because      string                  `json:"because"`
 }
 
-// ReviewResult tells how many seats a decision was about.
+// ReviewResult tells how many seats a decision was about, and what became of
+// each address.
 type ReviewResult struct {
-	Decided int `json:"decided"`
+	Decided   int                      `json:"decided"`
+	Addresses []offboard.ReviewDecided `json:"addresses,omitempty"`
 }
 
 func (c *Console) reviewOf(r offboard.Review) Review {
@@ -157,7 +161,7 @@ func (c *Console) showReview(r *http.Request, _ Operator) (int, any, error) {
 	for _, i := range items {
 		out.Items = append(out.Items, ReviewItem{
 			Organization: i.Organization, Address: i.Address, Name: i.Name, Connection: i.Connection, Seat: i.Seat, Reasons: i.Reasons,
-			Decision: i.Decision, By: i.By, Because: i.Because, Decided: i.Decided, Case: i.Case, After: i.After, Result: i.Held(),
+			Decision: i.Decision, By: i.By, Because: i.Because, Decided: i.Decided, Case: i.Case, Note: i.Note, Words: i.Words, After: i.After, Result: i.Held(),
 		})
 	}
 	return http.StatusOK, out, nil
@@ -194,6 +198,11 @@ func (c *Console) decideReview(r *http.Request, by Operator) (int, any, error) {
 	if err == nil {
 		err = tidy(&in.Because)
 	}
+	for i := range in.Addresses {
+		if err == nil {
+			err = tidy(&in.Addresses[i])
+		}
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -212,15 +221,11 @@ func (c *Console) decideReview(r *http.Request, by Operator) (int, any, error) {
 		out.Decided, err = c.opts.Reviews.KeepUnremarkable(r.Context(), review.ID, by.Name, in.Because)
 	case len(in.Addresses) == 0 || len(in.Addresses) > 1000:
 		return 0, nil, bad(http.StatusUnprocessableEntity, "name 1 to 1000 addresses")
-	}
-	for _, address := range in.Addresses {
-		if err = tidy(&address); err != nil {
-			break
-		}
-		var n int
-		n, err = c.opts.Reviews.Decide(r.Context(), review.ID, address, offboard.ReviewWord{Decision: in.Decision, By: by.Name, Because: in.Because})
-		if out.Decided += n; err != nil {
-			break
+	default:
+		out.Addresses, err = c.opts.Reviews.Decide(r.Context(), review.ID, in.Addresses,
+			offboard.ReviewWord{Decision: in.Decision, By: by.Name, Because: in.Because})
+		for _, one := range out.Addresses {
+			out.Decided += one.Seats
 		}
 	}
 	if err != nil {

@@ -45,9 +45,16 @@ func (v *reviews) Start(context.Context, string, time.Duration) (offboard.Review
 	return v.one(), nil
 }
 
-func (v *reviews) Decide(_ context.Context, _, address string, w offboard.ReviewWord) (int, error) {
-	v.decided = append(v.decided, fmt.Sprint(address, w.Decision, w.By, w.Because))
-	return 1, nil
+func (v *reviews) Decide(_ context.Context, _ string, addresses []string, w offboard.ReviewWord) (out []offboard.ReviewDecided, err error) {
+	for _, address := range addresses {
+		one := offboard.ReviewDecided{Address: address, Refused: "the review has no seat with this address"}
+		if address == "lee@example.com" {
+			v.decided = append(v.decided, fmt.Sprint(address, w.Decision, w.By, w.Because))
+			one.Seats, one.Refused = 1, ""
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
 func (v *reviews) KeepUnremarkable(context.Context, string, string, string) (int, error) {
@@ -83,6 +90,8 @@ func TestAnOperatorWorksThroughAReview(t *testing.T) {
 	d.want(422, "name 1 to 1000", "operator", "POST", "/api/v1/reviews/latest/decide", `{"decision":"remove","because":"left"}`)
 	d.want(422, "without addresses", "operator", "POST", "/api/v1/reviews/latest/decide", `{"decision":"remove","because":"left","unremarkable":true}`)
 	d.want(200, `"decided":1`, "operator", "POST", "/api/v1/reviews/latest/decide", `{"decision":"remove","because":"left","addresses":["lee@example.com"]}`)
+	d.want(200, `"address":"nobody@example.com","seats":0,"refused":"the review has no seat`, "operator", "POST", "/api/v1/reviews/latest/decide",
+		`{"decision":"remove","because":"left","addresses":[" nobody@example.com "]}`)
 	d.want(200, `"decided":3`, "operator", "POST", "/api/v1/reviews/latest/decide", `{"decision":"keep","because":"nothing stands out","unremarkable":true}`)
 	d.want(200, "comparing", "operator", "POST", "/api/v1/reviews/latest/close", "")
 	if len(v.decided) != 1 || !strings.Contains(v.decided[0], "lee@example.comremove") || slices.Contains(v.decided, "") {

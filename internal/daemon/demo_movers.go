@@ -88,20 +88,34 @@ func reviewActs(ctx context.Context, d *demo, _, _ *provider) error {
 			keep.Addresses = append(keep.Addresses, i.Address)
 		}
 	}
-	if err := lead.call(ctx, http.MethodPost, "reviews/latest/decide", keep, nil); err != nil {
+	if err := d.decide(ctx, lead, keep); err != nil {
 		return err
 	}
 	for _, given := range []string{"Rex", "Stan"} {
 		err := d.does(given, func(a *actor) error {
-			return lead.call(ctx, http.MethodPost, "reviews/latest/decide", console.ReviewWord{
+			return d.decide(ctx, lead, console.ReviewWord{
 				Decision: offboard.ReviewRemove, Because: "nobody missed them for 90 days", Addresses: []string{a.address()},
-			}, nil)
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return d.finishReview(ctx, lead)
+}
+
+// decide says a word in the review, which everybody it is about has to take.
+func (d *demo) decide(ctx context.Context, lead *operator, w console.ReviewWord) error {
+	var out console.ReviewResult
+	if err := lead.call(ctx, http.MethodPost, "reviews/latest/decide", w, &out); err != nil {
+		return err
+	}
+	for _, one := range out.Addresses {
+		if no := one.Refused + one.Waits; no != "" {
+			return fmt.Errorf("the review, about %s: %s", d.nameOf(one.Address), no)
+		}
+	}
+	return nil
 }
 
 // finishReview lets the removals go ahead, and closes the review after them.

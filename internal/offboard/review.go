@@ -53,6 +53,9 @@ type ReviewItem struct {
 	Because      string
 	Decided      time.Time
 	Case         string        // that carries the decision out; empty: none (yet)
+	CaseOutcome  Outcome       // how Case ended, cancelled as soon as somebody says so; empty: it is live, or there is none
+	Note         string        // why nothing carries the decision out, or why there is none any more; empty: nothing to say
+	Words        []ReviewWord  // everything that was said, in order; lists of many seats may leave it out
 	After        *ReviewedSeat // as it was after the decisions were carried out; nil: not compared yet
 	Joined       bool          // came while the review was open: it was not decided upon
 }
@@ -104,40 +107,6 @@ func ReasonsToLook(s ReviewedSeat, known, entitled, guest bool) []string {
 	return out
 }
 
-// ReviewWord is a reviewer's decision about one seat.
-type ReviewWord struct {
-	Decision ReviewDecision // required
-	By       string         // required
-	Because  string         // required
-}
-
-// DecideItem records a reviewer's decision. The same decision again changes
-// nothing; another one is taken as long as no case carries the first one out.
-func DecideItem(r Review, item ReviewItem, w ReviewWord, now time.Time) (ReviewItem, error) {
-	switch {
-	case strings.TrimSpace(w.By) == "":
-		return item, incomplete("say who decides")
-	case !slices.Contains(ReviewDecisions(), w.Decision):
-		return item, incomplete("decide keep, downgrade or remove")
-	case strings.TrimSpace(w.Because) == "":
-		return item, incomplete("say because of what: it is what an auditor will read")
-	case r.State == ReviewReading:
-		return item, refused("the members are still being read; decide when the review is open")
-	case r.State != ReviewOpen:
-		return item, refused("the review is %s: nothing is decided any more", r.State)
-	case samePerson(w.By, item.Address):
-		return item, refused("%s is the member, and nobody reviews their own access; ask somebody else", w.By)
-	case item.Decision == w.Decision:
-		return item, nil
-	case item.Case != "":
-		return item, refused("a case carries out that decision already; cancel it with: offramp cases cancel %s", item.Case)
-	case item.Joined:
-		return item, refused("the member joined after the review had begun; the next one is about them")
-	}
-	item.Decision, item.By, item.Because, item.Decided = w.Decision, w.By, strings.TrimSpace(w.Because), now
-	return item, nil
-}
-
 // Progress counts a review's seats by what was decided.
 type Progress struct {
 	Seats     int                    `json:"seats"`
@@ -151,7 +120,7 @@ type Progress struct {
 type Counted struct {
 	Decision  ReviewDecision
 	Striking  bool // with a reason to look
-	Uncarried bool // no case has been opened
+	Uncarried bool // no case carries it out
 	Live      bool // the case has not ended
 	Number    int
 }

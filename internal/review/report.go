@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"io"
@@ -29,12 +30,13 @@ func (v *Reviews) Report(w io.Writer, format string, r offboard.Review, items []
 func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
 	rows := [][]string{{
 		"organization", "address", "name", "roles", "groups", "admin", "pending", "last_login", "reasons_to_look",
-		"decision", "decided_by", "decided_at", "because", "case", "roles_after", "groups_after", "result",
+		"decision", "decided_by", "decided_at", "because", "case", "roles_after", "groups_after", "result", "note", "said",
 	}}
 	for _, i := range items {
 		row := []string{
 			i.Organization, i.Address, i.Name, strings.Join(i.Seat.Roles, "; "), strings.Join(i.Seat.Groups, "; "), yes(i.Seat.Admin),
 			yes(i.Seat.Pending), i.Seat.LastSeen, strings.Join(i.Reasons, "; "), string(i.Decision), i.By, moment(i.Decided), i.Because, i.Case, "", "", i.Held(),
+			i.Note, strings.Join(said(i), "; "),
 		}
 		if i.After != nil {
 			row[14], row[15] = strings.Join(i.After.Roles, "; "), strings.Join(i.After.Groups, "; ")
@@ -55,6 +57,15 @@ func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// said tells everything that was said about a seat, in words.
+func said(i offboard.ReviewItem) []string {
+	var out []string
+	for _, w := range i.Words {
+		out = append(out, fmt.Sprintf("%s %s: %s, because: %s", moment(w.At), w.By, cmp.Or(w.Decision, "taken back"), w.Because))
+	}
+	return out
 }
 
 // inert writes a cell that no spreadsheet takes for a formula, whatever came
@@ -106,7 +117,8 @@ const page = `<!doctype html>
 {{range .Items}}<tr><td>{{.Organization}}</td><td>{{.Name}}<br>{{.Address}}</td>
 <td>{{range .Seat.Roles}}{{.}}<br>{{end}}{{range .Seat.Groups}}group {{.}}<br>{{end}}{{if .Seat.Pending}}pending{{end}}</td>
 <td>{{.Seat.LastSeen}}</td><td>{{range .Reasons}}{{.}}<br>{{end}}</td>
-<td>{{if .Decision}}{{.Decision}} by {{.By}} on {{date .Decided}}: {{.Because}}{{if .Case}}<br>case {{.Case}}{{end}}{{else}}<span class="none">undecided</span>{{end}}</td>
+<td>{{if .Decision}}{{.Decision}} by {{.By}} on {{date .Decided}}: {{.Because}}{{if .Case}}<br>case {{.Case}}{{end}}{{else}}<span class="none">undecided</span>{{end}}
+{{if .Note}}<br>{{.Note}}{{end}}{{if gt (len .Words) 1}}<ul>{{range said .}}<li>{{.}}</li>{{end}}</ul>{{end}}</td>
 <td{{if bad .}} class="bad"{{end}}>{{.Held}}</td></tr>
 {{end}}</table></body></html>
 `
@@ -119,7 +131,8 @@ func reportHTML(w io.Writer, r offboard.Review, items []offboard.ReviewItem, p o
 			}
 			return t.UTC().Format(time.DateOnly)
 		},
-		"bad": func(i offboard.ReviewItem) bool { return strings.Contains(i.Held(), "although") },
+		"said": said,
+		"bad":  func(i offboard.ReviewItem) bool { return strings.Contains(i.Held(), "although") },
 	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("read the report's form: %w", err)

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,11 +25,11 @@ type Store interface {
 	ChangeReview(ctx context.Context, id, address string, rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error)) error
 	CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error
 	ReviewProgress(ctx context.Context, id string) (offboard.Progress, error)
-	Uncarried(ctx context.Context, id string) ([]offboard.ReviewItem, error)
+	Unsettled(ctx context.Context, id string) ([]offboard.ReviewItem, error)
+	CarryOut(ctx context.Context, id, address, personID string, rule func(offboard.Review, []offboard.ReviewItem, offboard.Person, offboard.PriorCase) ([]offboard.ReviewItem, *offboard.Decision, offboard.Verdict, error)) error
 	Seats(ctx context.Context, q offboard.SeatQuery) ([]offboard.Seat, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
-	Reconsider(ctx context.Context, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (string, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
 }
 
@@ -182,7 +181,7 @@ func (v *Reviews) follow(ctx context.Context, r offboard.Review) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Settle(ctx, r.ID, ""); err != nil && !onlyRefused(err) {
+	if _, err := v.settle(ctx, r.ID); err != nil {
 		return err
 	}
 	if progress, err = v.Progress(ctx, r.ID); err != nil {
@@ -197,18 +196,6 @@ func (v *Reviews) follow(ctx context.Context, r offboard.Review) error {
 				progress.Undecided, progress.Striking, progress.Open))
 	}
 	return nil
-}
-
-// onlyRefused reports whether every part of an error waits for a person.
-func onlyRefused(err error) bool {
-	if many, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err); ok {
-		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !onlyRefused(e) })
-	}
-	_, refused := errors.AsType[*offboard.RefusedError](err)
-	return refused
 }
 
 // Progress counts what is decided and what is carried out.
@@ -232,62 +219,4 @@ func (v *Reviews) Finish(ctx context.Context, id, by string) error {
 		}
 		return r, nil, nil
 	})
-}
-
-// Decide records a reviewer's word about every seat of an address, in all
-// organizations, and carries it out. It returns how many seats it was about.
-func (v *Reviews) Decide(ctx context.Context, id, address string, w offboard.ReviewWord) (n int, err error) {
-	if w.Decision == offboard.ReviewDowngrade && v.opts.Downgrade == "" {
-		return 0, &offboard.RefusedError{Because: "nothing says how to downgrade: name a policy of plan mover under review.downgrade"}
-	}
-	err = v.opts.Store.ChangeReview(ctx, id, address, func(r offboard.Review, items []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
-		if len(items) == 0 {
-			return r, nil, fmt.Errorf("%w: the review has no seat with this address", offboard.ErrNotFound)
-		}
-		for i := range items {
-			if items[i], err = offboard.DecideItem(r, items[i], w, v.now()); err != nil {
-				return r, nil, err
-			}
-		}
-		n = len(items)
-		return r, items, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, v.Settle(ctx, id, address)
-}
-
-// KeepUnremarkable decides keep for every undecided seat without a reason to
-// look, and tells how many there were.
-func (v *Reviews) KeepUnremarkable(ctx context.Context, id, by, because string) (int, error) {
-	_, items, err := v.opts.Store.Review(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, i := range items {
-		if i.Decision != offboard.Undecided || len(i.Reasons) > 0 || i.Joined || offboard.Fold(i.Address) == offboard.Fold(by) {
-			continue
-		}
-		err := v.opts.Store.ChangeReview(ctx, id, i.Address, func(r offboard.Review, same []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
-			var out []offboard.ReviewItem
-			for _, s := range same {
-				if s.Organization != i.Organization {
-					continue
-				}
-				s, err := offboard.DecideItem(r, s, offboard.ReviewWord{Decision: offboard.ReviewKeep, By: by, Because: because}, v.now())
-				if err != nil {
-					return r, nil, err
-				}
-				out = append(out, s)
-			}
-			return r, out, nil
-		})
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }

@@ -26,14 +26,16 @@ import (
 // real runner for what is decided, the simulator, and time that a test moves.
 type office struct {
 	*review.Reviews
-	t      *testing.T
-	at     time.Time
-	store  *store.Store
-	fake   *amplitudefake.Fake
-	runner *runner.Runner
-	logins map[string]review.Login
-	told   []string
-	ids    []string
+	t       *testing.T
+	at      time.Time
+	store   *store.Store
+	fake    *amplitudefake.Fake
+	runner  *runner.Runner
+	logins  map[string]review.Login
+	told    []string
+	ids     []string
+	options review.Options
+	mover   bool // the policy only reduces
 }
 
 func (o *office) Enqueue(_ context.Context, _ *sql.Tx, list []offboard.Job) error {
@@ -96,7 +98,7 @@ func newOffice(t *testing.T, postgres bool) *office {
 	for _, p := range c.Projects {
 		org.Projects = append(org.Projects, review.Project{ID: p.ID, Name: p.Name})
 	}
-	o.Reviews = must[*review.Reviews](t)(review.New(review.Options{
+	o.options = review.Options{
 		Store: o.store, Organizations: []review.Organization{org}, Connections: []string{"okta"}, Reach: func(string) []string { return nil },
 		Rules: func(string) offboard.Rules { return o.rules() }, Reachable: func(_, address string) bool { return offboard.Domain(address) == "example.com" },
 		LastLogin: func(_ context.Context, _, address string) (review.Login, error) { return o.logins[address], nil },
@@ -107,13 +109,17 @@ func newOffice(t *testing.T, postgres bool) *office {
 			return nil
 		},
 		Every: 90 * 24 * time.Hour, Due: 14 * 24 * time.Hour, Inactive: 90 * 24 * time.Hour, Now: now,
-	}))
+	}
+	o.Reviews = must[*review.Reviews](t)(review.New(o.options))
 	return o
 }
 
 func (o *office) rules() offboard.Rules {
 	p := offboard.Fallback()
 	p.Approvals, p.Unlisted = 0, offboard.UnlistedNote
+	if o.mover {
+		p.Name, p.Plan = "less", offboard.Mover
+	}
 	return offboard.Rules{Policy: func(offboard.PolicyFacts) offboard.Policy { return p }}
 }
 
@@ -167,6 +173,19 @@ func (o *office) advance() {
 	if err := o.Advance(o.t.Context()); err != nil {
 		o.t.Fatal(err)
 	}
+}
+
+// Decide says a word about the seats of one address; that it cannot be taken, or
+// not be carried out, is an error.
+func (o *office) Decide(ctx context.Context, id, address string, w offboard.ReviewWord) (int, error) {
+	all, err := o.Reviews.Decide(ctx, id, []string{address}, w)
+	if err != nil {
+		return 0, err
+	}
+	if no := all[0].Refused + all[0].Waits; no != "" {
+		err = &offboard.RefusedError{Because: no}
+	}
+	return all[0].Seats, err
 }
 
 // item is the seat of an address.
@@ -342,9 +361,7 @@ func TestWhatAReviewerMayNotDo(t *testing.T) {
 		_, err = o.Decide(t.Context(), r.ID, "jo@example.com", word(offboard.ReviewDowngrade))
 		refused("a downgrade that nothing describes", err, "review.downgrade")
 		_, err = o.Decide(t.Context(), r.ID, "nobody@example.com", word(offboard.ReviewKeep))
-		if !errors.Is(err, offboard.ErrNotFound) {
-			t.Errorf("somebody without a seat: %v", err)
-		}
+		refused("somebody without a seat", err, "no seat with this address")
 		must[int](t)(o.Decide(t.Context(), r.ID, "jo@example.com", word(offboard.ReviewRemove)))
 		_, err = o.Decide(t.Context(), r.ID, "jo@example.com", word(offboard.ReviewKeep))
 		refused("another decision while a case runs", err, "cancel it")

@@ -25,43 +25,49 @@ func (s *Store) NewBatch() string { return newID() }
 // empty batch is none.
 func (s *Store) Propose(ctx context.Context, batch, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (caseID string, err error) {
 	err = s.transact(ctx, func(t *tx) error {
-		row, err := t.LockPerson(ctx, personID)
-		if err != nil {
-			return fmt.Errorf("lock person: %w", missing(err))
-		}
-		p, err := personOf(row)
-		if err != nil {
-			return err
-		}
-		if p.Groups, err = t.GroupNamesOf(ctx, p.ID); err != nil {
-			return fmt.Errorf("read groups: %w", err)
-		}
-		if p.InAccess, err = inAccess(ctx, t.Queries, p.ID); err != nil {
-			return err
-		}
-		prior, err := t.prior(ctx, personID)
-		if err != nil {
-			return err
-		}
-		removal, verdict, err := decide(p, prior)
-		if err != nil {
-			return err
-		}
-		if err := t.setRemoval(ctx, personID, removal); err != nil {
-			return err
-		}
-		if err := t.applyHeld(ctx, p, verdict, batch); err != nil {
-			return err
-		}
-		live, err := t.LiveCaseOf(ctx, personID)
-		if errors.Is(missing(err), ErrNotFound) {
-			caseID = ""
-			return nil
-		}
-		caseID = live.ID
+		caseID, err = t.propose(ctx, batch, personID, decide)
 		return err
 	})
 	return caseID, err
+}
+
+func (t *tx) propose(ctx context.Context, batch, personID string, decide func(offboard.Person, offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error)) (caseID string, err error) {
+	row, err := t.LockPerson(ctx, personID)
+	if err != nil {
+		return "", fmt.Errorf("lock person: %w", missing(err))
+	}
+	p, err := personOf(row)
+	if err != nil {
+		return "", err
+	}
+	if p.Groups, err = t.GroupNamesOf(ctx, p.ID); err != nil {
+		return "", fmt.Errorf("read groups: %w", err)
+	}
+	if p.InAccess, err = inAccess(ctx, t.Queries, p.ID); err != nil {
+		return "", err
+	}
+	prior, err := t.prior(ctx, personID)
+	if err != nil {
+		return "", err
+	}
+	removal, verdict, err := decide(p, prior)
+	if err != nil {
+		return "", err
+	}
+	if err := t.setRemoval(ctx, personID, removal); err != nil {
+		return "", err
+	}
+	if err := t.applyHeld(ctx, p, verdict, batch); err != nil {
+		return "", err
+	}
+	live, err := t.LiveCaseOf(ctx, personID)
+	if errors.Is(missing(err), ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the live case: %w", err)
+	}
+	return live.ID, nil
 }
 
 // setRemoval records a person's standing removal decision; nil ends it.

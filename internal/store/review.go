@@ -62,15 +62,16 @@ func (s *Store) Review(ctx context.Context, id string) (offboard.Review, []offbo
 	if err != nil {
 		return offboard.Review{}, nil, fmt.Errorf("read review items: %w", err)
 	}
-	items := make([]offboard.ReviewItem, 0, len(rows))
-	for _, r := range rows {
-		i, err := reviewItemOf(r)
-		if err != nil {
-			return offboard.Review{}, nil, err
-		}
-		items = append(items, i)
+	words, err := q.ReviewWords(ctx, id)
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read what was said in the review: %w", err)
 	}
-	return reviewOf(row), items, nil
+	cases, err := q.ReviewCases(ctx, id)
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read the cases of the review: %w", err)
+	}
+	items, err := reviewItems(rows, words, cases)
+	return reviewOf(row), items, err
 }
 
 // ReviewProgress counts the seats of a review by what was decided and what
@@ -89,22 +90,20 @@ func (s *Store) ReviewProgress(ctx context.Context, id string) (offboard.Progres
 	return offboard.ProgressOf(all), nil
 }
 
-// Uncarried lists the decisions of a review that take something away and have no
-// case yet.
-func (s *Store) Uncarried(ctx context.Context, id string) ([]offboard.ReviewItem, error) {
-	rows, err := s.queries().UncarriedItems(ctx, id)
+// Unsettled lists the decisions of a review that take something away and have no
+// case, or one that is cancelled. What else was said is left out.
+func (s *Store) Unsettled(ctx context.Context, id string) ([]offboard.ReviewItem, error) {
+	rows, err := s.queries().UnsettledItems(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read review items: %w", err)
 	}
-	items := make([]offboard.ReviewItem, 0, len(rows))
-	for _, r := range rows {
-		i, err := reviewItemOf(r)
-		if err != nil {
-			return nil, err
+	items, err := reviewItems(rows, nil, nil)
+	for i := range items {
+		if items[i].Case != "" {
+			items[i].CaseOutcome = offboard.OutcomeCancelled
 		}
-		items = append(items, i)
 	}
-	return items, nil
+	return items, err
 }
 
 // ChangeReview lets a rule change a review and some of its items in one
@@ -115,26 +114,11 @@ func (s *Store) ChangeReview(
 	rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error),
 ) error {
 	return s.transact(ctx, func(t *tx) error {
-		row, err := t.LockReview(ctx, id)
+		review, items, err := t.lockReview(ctx, id, address)
 		if err != nil {
-			return fmt.Errorf("lock review: %w", missing(err))
+			return err
 		}
-		var items []offboard.ReviewItem
-		if address != "" {
-			rows, err := t.ReviewItemsOf(ctx, db.ReviewItemsOfParams{ReviewID: id, AddressKey: offboard.Fold(address)})
-			if err != nil {
-				return fmt.Errorf("read review items: %w", err)
-			}
-			for _, r := range rows {
-				i, err := reviewItemOf(r)
-				if err != nil {
-					return err
-				}
-				items = append(items, i)
-			}
-		}
-		review, items, err := rule(reviewOf(row), items)
-		if err != nil {
+		if review, items, err = rule(review, items); err != nil {
 			return err
 		}
 		if err := t.SaveReview(ctx, db.SaveReviewParams{
@@ -150,6 +134,65 @@ func (s *Store) ChangeReview(
 		}
 		return nil
 	})
+}
+
+// CarryOut lets a rule open or change a person's case for what a review decided
+// about seats of an address. The rule sees both as they are, and returns the seats
+// that the person's live case carries out; with none, nothing should follow. All
+// of it is one transaction: no case opens for a decision that is not there any
+// more, and no decision changes while its case opens.
+func (s *Store) CarryOut(
+	ctx context.Context, id, address, personID string,
+	rule func(offboard.Review, []offboard.ReviewItem, offboard.Person, offboard.PriorCase) ([]offboard.ReviewItem, *offboard.Decision, offboard.Verdict, error),
+) error {
+	return s.transact(ctx, func(t *tx) error {
+		review, items, err := t.lockReview(ctx, id, address)
+		if err != nil {
+			return err
+		}
+		var carried []offboard.ReviewItem
+		caseID, err := t.propose(ctx, "", personID, func(p offboard.Person, prior offboard.PriorCase) (d *offboard.Decision, v offboard.Verdict, err error) {
+			carried, d, v, err = rule(review, items, p, prior)
+			return d, v, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, i := range carried {
+			i.Case, i.Note = caseID, ""
+			if err := t.putReviewItem(ctx, id, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lockReview reads a review and the seats of an address, none for an empty one,
+// and keeps other writers of the review away.
+func (t *tx) lockReview(ctx context.Context, id, address string) (offboard.Review, []offboard.ReviewItem, error) {
+	row, err := t.LockReview(ctx, id)
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("lock review: %w", missing(err))
+	}
+	if address == "" {
+		return reviewOf(row), nil, nil
+	}
+	key := offboard.Fold(address)
+	rows, err := t.ReviewItemsOf(ctx, db.ReviewItemsOfParams{ReviewID: id, AddressKey: key})
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read review items: %w", err)
+	}
+	words, err := t.ReviewWordsOf(ctx, db.ReviewWordsOfParams{ReviewID: id, AddressKey: key})
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read what was said in the review: %w", err)
+	}
+	cases, err := t.ReviewCasesOf(ctx, db.ReviewCasesOfParams{ReviewID: id, AddressKey: key})
+	if err != nil {
+		return offboard.Review{}, nil, fmt.Errorf("read the cases of a seat: %w", err)
+	}
+	items, err := reviewItems(rows, words, cases)
+	return reviewOf(row), items, err
 }
 
 // CompareReview records how some seats are after the decisions; those who
@@ -199,9 +242,17 @@ func (t *tx) putReviewItem(ctx context.Context, review string, i offboard.Review
 	if err := t.PutReviewItem(ctx, db.PutReviewItemParams{
 		ReviewID: review, Organization: i.Organization, AddressKey: offboard.Fold(i.Address), Address: i.Address, Name: i.Name,
 		PersonID: i.Person, Connection: i.Connection, Seat: string(seat), Reasons: string(reasons), Decision: string(i.Decision),
-		ByWhom: i.By, Because: i.Because, DecidedAt: millis(i.Decided), CaseID: i.Case, After: string(after), Joined: joined,
+		ByWhom: i.By, Because: i.Because, DecidedAt: millis(i.Decided), CaseID: i.Case, After: string(after), Joined: joined, Note: i.Note,
 	}); err != nil {
 		return fmt.Errorf("save review item: %w", err)
+	}
+	for n, w := range i.Words {
+		if err := t.PutReviewWord(ctx, db.PutReviewWordParams{
+			ReviewID: review, Organization: i.Organization, AddressKey: offboard.Fold(i.Address), Number: int64(n),
+			Decision: string(w.Decision), ByWhom: w.By, Because: w.Because, SaidAt: millis(w.At),
+		}); err != nil {
+			return fmt.Errorf("save what was said about a seat: %w", err)
+		}
 	}
 	return nil
 }
@@ -213,11 +264,39 @@ func reviewOf(r db.Review) offboard.Review {
 	}
 }
 
+// reviewItems puts seats together with what was said about them and how their
+// cases ended.
+func reviewItems(rows []db.ReviewItem, words []db.ReviewWord, cases []db.Case) ([]offboard.ReviewItem, error) {
+	type seat struct{ organization, addressKey string }
+	said := map[seat][]offboard.ReviewWord{}
+	for _, w := range words {
+		key := seat{w.Organization, w.AddressKey}
+		said[key] = append(said[key], offboard.ReviewWord{Decision: offboard.ReviewDecision(w.Decision), By: w.ByWhom, Because: w.Because, At: moment(w.SaidAt)})
+	}
+	outcome := map[string]offboard.Outcome{}
+	for _, c := range cases {
+		outcome[c.ID] = offboard.Outcome(c.Outcome)
+		if c.ClosedAt == 0 && offboard.Ending(c.Ending) == offboard.EndCancel {
+			outcome[c.ID] = offboard.OutcomeCancelled
+		}
+	}
+	items := make([]offboard.ReviewItem, 0, len(rows))
+	for _, r := range rows {
+		i, err := reviewItemOf(r)
+		if err != nil {
+			return nil, err
+		}
+		i.CaseOutcome, i.Words = outcome[i.Case], said[seat{r.Organization, r.AddressKey}]
+		items = append(items, i)
+	}
+	return items, nil
+}
+
 func reviewItemOf(r db.ReviewItem) (offboard.ReviewItem, error) {
 	i := offboard.ReviewItem{
 		Review: r.ReviewID, Organization: r.Organization, Address: r.Address, Name: r.Name, Person: r.PersonID, Connection: r.Connection,
 		Decision: offboard.ReviewDecision(r.Decision), By: r.ByWhom, Because: r.Because, Decided: moment(r.DecidedAt), Case: r.CaseID,
-		Joined: r.Joined != 0,
+		Joined: r.Joined != 0, Note: r.Note,
 	}
 	if err := json.Unmarshal([]byte(r.Seat), &i.Seat); err != nil {
 		return i, fmt.Errorf("read a reviewed seat: %w", err)

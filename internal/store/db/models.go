@@ -348,6 +348,18 @@ type ReviewItem struct {
 	CaseID       string
 	After        string
 	Joined       int64
+	Note         string
+}
+
+type ReviewWord struct {
+	ReviewID     string
+	Organization string
+	AddressKey   string
+	Number       int64
+	Decision     string
+	ByWhom       string
+	Because      string
+	SaidAt       int64
 }
 
 type Rotation struct {

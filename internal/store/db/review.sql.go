@@ -33,7 +33,7 @@ func (q *Queries) CompareReviewItem(ctx context.Context, arg CompareReviewItemPa
 const countReviewItems = `-- name: CountReviewItems :many
 select i.decision,
     cast(case when i.reasons <> '[]' then 1 else 0 end as bigint) as striking,
-    cast(case when i.case_id = '' then 1 else 0 end as bigint) as uncarried,
+    cast(case when i.case_id = '' or c.outcome = 'cancelled' then 1 else 0 end as bigint) as uncarried,
     cast(case when c.closed_at = 0 then 1 else 0 end as bigint) as live,
     count(*) as number
 from review_item i left join cases c on c.id = i.case_id
@@ -152,14 +152,14 @@ func (q *Queries) LockReview(ctx context.Context, id string) (Review, error) {
 const putReviewItem = `-- name: PutReviewItem :exec
 insert into review_item (
     review_id, organization, address_key, address, name, person_id, connection, seat, reasons,
-    decision, by_whom, because, decided_at, case_id, after, joined
+    decision, by_whom, because, decided_at, case_id, after, joined, note
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15, $16
+    $10, $11, $12, $13, $14, $15, $16, $17
 ) on conflict (review_id, organization, address_key) do update set
     address = excluded.address, name = excluded.name, person_id = excluded.person_id, connection = excluded.connection,
     seat = excluded.seat, reasons = excluded.reasons, decision = excluded.decision, by_whom = excluded.by_whom, because = excluded.because,
-    decided_at = excluded.decided_at, case_id = excluded.case_id, after = excluded.after, joined = excluded.joined
+    decided_at = excluded.decided_at, case_id = excluded.case_id, after = excluded.after, joined = excluded.joined, note = excluded.note
 `
 
 type PutReviewItemParams struct {
@@ -179,6 +179,7 @@ type PutReviewItemParams struct {
 	CaseID       string
 	After        string
 	Joined       int64
+	Note         string
 }
 
 func (q *Queries) PutReviewItem(ctx context.Context, arg PutReviewItemParams) error {
@@ -199,6 +200,39 @@ func (q *Queries) PutReviewItem(ctx context.Context, arg PutReviewItemParams) er
 		arg.CaseID,
 		arg.After,
 		arg.Joined,
+		arg.Note,
+	)
+	return err
+}
+
+const putReviewWord = `-- name: PutReviewWord :exec
+insert into review_word (review_id, organization, address_key, number, decision, by_whom, because, said_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (review_id, address_key, organization, number) do nothing
+`
+
+type PutReviewWordParams struct {
+	ReviewID     string
+	Organization string
+	AddressKey   string
+	Number       int64
+	Decision     string
+	ByWhom       string
+	Because      string
+	SaidAt       int64
+}
+
+// PutReviewWord adds what a reviewer said; what is there already stays as it is.
+func (q *Queries) PutReviewWord(ctx context.Context, arg PutReviewWordParams) error {
+	_, err := q.db.ExecContext(ctx, putReviewWord,
+		arg.ReviewID,
+		arg.Organization,
+		arg.AddressKey,
+		arg.Number,
+		arg.Decision,
+		arg.ByWhom,
+		arg.Because,
+		arg.SaidAt,
 	)
 	return err
 }
@@ -225,8 +259,137 @@ func (q *Queries) ReviewByID(ctx context.Context, id string) (Review, error) {
 	return i, err
 }
 
+const reviewCases = `-- name: ReviewCases :many
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id in (select i.case_id from review_item i where i.review_id = $1 and i.case_id <> '')
+`
+
+func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, error) {
+	rows, err := q.db.QueryContext(ctx, reviewCases, reviewID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Case
+	for rows.Next() {
+		var i Case
+		if err := rows.Scan(
+			&i.ID,
+			&i.PersonID,
+			&i.Connection,
+			&i.Address,
+			&i.AddressKey,
+			&i.Plan,
+			&i.Reason,
+			&i.TriggerForm,
+			&i.Ticket,
+			&i.Policy,
+			&i.State,
+			&i.Waiting,
+			&i.Note,
+			&i.Batch,
+			&i.Ending,
+			&i.Outcome,
+			&i.Epoch,
+			&i.Signal,
+			&i.LeaseUntil,
+			&i.WakeAt,
+			&i.QueuedAt,
+			&i.OpenedAt,
+			&i.NotBefore,
+			&i.DueAt,
+			&i.RemovedAt,
+			&i.VerifiedAt,
+			&i.WaitedMs,
+			&i.WaitSince,
+			&i.ClosedAt,
+			&i.Braked,
+			&i.Cleared,
+			&i.Override,
+			&i.CountedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reviewCasesOf = `-- name: ReviewCasesOf :many
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id in (
+    select i.case_id from review_item i where i.review_id = $1 and i.address_key = $2 and i.case_id <> ''
+)
+`
+
+type ReviewCasesOfParams struct {
+	ReviewID   string
+	AddressKey string
+}
+
+func (q *Queries) ReviewCasesOf(ctx context.Context, arg ReviewCasesOfParams) ([]Case, error) {
+	rows, err := q.db.QueryContext(ctx, reviewCasesOf, arg.ReviewID, arg.AddressKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Case
+	for rows.Next() {
+		var i Case
+		if err := rows.Scan(
+			&i.ID,
+			&i.PersonID,
+			&i.Connection,
+			&i.Address,
+			&i.AddressKey,
+			&i.Plan,
+			&i.Reason,
+			&i.TriggerForm,
+			&i.Ticket,
+			&i.Policy,
+			&i.State,
+			&i.Waiting,
+			&i.Note,
+			&i.Batch,
+			&i.Ending,
+			&i.Outcome,
+			&i.Epoch,
+			&i.Signal,
+			&i.LeaseUntil,
+			&i.WakeAt,
+			&i.QueuedAt,
+			&i.OpenedAt,
+			&i.NotBefore,
+			&i.DueAt,
+			&i.RemovedAt,
+			&i.VerifiedAt,
+			&i.WaitedMs,
+			&i.WaitSince,
+			&i.ClosedAt,
+			&i.Braked,
+			&i.Cleared,
+			&i.Override,
+			&i.CountedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reviewItems = `-- name: ReviewItems :many
-select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined from review_item where review_id = $1 order by organization, address_key
+select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined, note from review_item where review_id = $1 order by organization, address_key
 `
 
 func (q *Queries) ReviewItems(ctx context.Context, reviewID string) ([]ReviewItem, error) {
@@ -255,6 +418,7 @@ func (q *Queries) ReviewItems(ctx context.Context, reviewID string) ([]ReviewIte
 			&i.CaseID,
 			&i.After,
 			&i.Joined,
+			&i.Note,
 		); err != nil {
 			return nil, err
 		}
@@ -270,7 +434,7 @@ func (q *Queries) ReviewItems(ctx context.Context, reviewID string) ([]ReviewIte
 }
 
 const reviewItemsOf = `-- name: ReviewItemsOf :many
-select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined from review_item where review_id = $1 and address_key = $2 order by organization
+select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined, note from review_item where review_id = $1 and address_key = $2 order by organization
 `
 
 type ReviewItemsOfParams struct {
@@ -304,6 +468,84 @@ func (q *Queries) ReviewItemsOf(ctx context.Context, arg ReviewItemsOfParams) ([
 			&i.CaseID,
 			&i.After,
 			&i.Joined,
+			&i.Note,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reviewWords = `-- name: ReviewWords :many
+select review_id, organization, address_key, number, decision, by_whom, because, said_at from review_word where review_id = $1 order by address_key, organization, number
+`
+
+func (q *Queries) ReviewWords(ctx context.Context, reviewID string) ([]ReviewWord, error) {
+	rows, err := q.db.QueryContext(ctx, reviewWords, reviewID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReviewWord
+	for rows.Next() {
+		var i ReviewWord
+		if err := rows.Scan(
+			&i.ReviewID,
+			&i.Organization,
+			&i.AddressKey,
+			&i.Number,
+			&i.Decision,
+			&i.ByWhom,
+			&i.Because,
+			&i.SaidAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reviewWordsOf = `-- name: ReviewWordsOf :many
+select review_id, organization, address_key, number, decision, by_whom, because, said_at from review_word where review_id = $1 and address_key = $2 order by organization, number
+`
+
+type ReviewWordsOfParams struct {
+	ReviewID   string
+	AddressKey string
+}
+
+func (q *Queries) ReviewWordsOf(ctx context.Context, arg ReviewWordsOfParams) ([]ReviewWord, error) {
+	rows, err := q.db.QueryContext(ctx, reviewWordsOf, arg.ReviewID, arg.AddressKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReviewWord
+	for rows.Next() {
+		var i ReviewWord
+		if err := rows.Scan(
+			&i.ReviewID,
+			&i.Organization,
+			&i.AddressKey,
+			&i.Number,
+			&i.Decision,
+			&i.ByWhom,
+			&i.Because,
+			&i.SaidAt,
 		); err != nil {
 			return nil, err
 		}
@@ -384,14 +626,17 @@ func (q *Queries) SaveReview(ctx context.Context, arg SaveReviewParams) error {
 	return err
 }
 
-const uncarriedItems = `-- name: UncarriedItems :many
-select review_id, organization, address_key, address, name, person_id, connection, seat, reasons, decision, by_whom, because, decided_at, case_id, after, joined from review_item where review_id = $1 and case_id = '' and decision in ('remove', 'downgrade')
-order by organization, address_key
+const unsettledItems = `-- name: UnsettledItems :many
+select i.review_id, i.organization, i.address_key, i.address, i.name, i.person_id, i.connection, i.seat, i.reasons, i.decision, i.by_whom, i.because, i.decided_at, i.case_id, i.after, i.joined, i.note from review_item i left join cases c on c.id = i.case_id
+where i.review_id = $1 and i.decision in ('remove', 'downgrade')
+    and (i.case_id = '' or c.outcome = 'cancelled' or c.closed_at = 0 and c.ending = 'cancel')
+order by i.organization, i.address_key
 `
 
-// UncarriedItems are the decisions that take something away and have no case yet.
-func (q *Queries) UncarriedItems(ctx context.Context, reviewID string) ([]ReviewItem, error) {
-	rows, err := q.db.QueryContext(ctx, uncarriedItems, reviewID)
+// UnsettledItems are the decisions that take something away and have no case, or
+// one that was or is being cancelled.
+func (q *Queries) UnsettledItems(ctx context.Context, reviewID string) ([]ReviewItem, error) {
+	rows, err := q.db.QueryContext(ctx, unsettledItems, reviewID)
 	if err != nil {
 		return nil, err
 	}
@@ -416,6 +661,7 @@ func (q *Queries) UncarriedItems(ctx context.Context, reviewID string) ([]Review
 			&i.CaseID,
 			&i.After,
 			&i.Joined,
+			&i.Note,
 		); err != nil {
 			return nil, err
 		}

@@ -22,20 +22,40 @@ where id = @id;
 -- name: PutReviewItem :exec
 insert into review_item (
     review_id, organization, address_key, address, name, person_id, connection, seat, reasons,
-    decision, by_whom, because, decided_at, case_id, after, joined
+    decision, by_whom, because, decided_at, case_id, after, joined, note
 ) values (
     @review_id, @organization, @address_key, @address, @name, @person_id, @connection, @seat, @reasons,
-    @decision, @by_whom, @because, @decided_at, @case_id, @after, @joined
+    @decision, @by_whom, @because, @decided_at, @case_id, @after, @joined, @note
 ) on conflict (review_id, organization, address_key) do update set
     address = excluded.address, name = excluded.name, person_id = excluded.person_id, connection = excluded.connection,
     seat = excluded.seat, reasons = excluded.reasons, decision = excluded.decision, by_whom = excluded.by_whom, because = excluded.because,
-    decided_at = excluded.decided_at, case_id = excluded.case_id, after = excluded.after, joined = excluded.joined;
+    decided_at = excluded.decided_at, case_id = excluded.case_id, after = excluded.after, joined = excluded.joined, note = excluded.note;
+
+-- PutReviewWord adds what a reviewer said; what is there already stays as it is.
+-- name: PutReviewWord :exec
+insert into review_word (review_id, organization, address_key, number, decision, by_whom, because, said_at)
+values (@review_id, @organization, @address_key, @number, @decision, @by_whom, @because, @said_at)
+on conflict (review_id, address_key, organization, number) do nothing;
+
+-- name: ReviewWords :many
+select * from review_word where review_id = @review_id order by address_key, organization, number;
+
+-- name: ReviewWordsOf :many
+select * from review_word where review_id = @review_id and address_key = @address_key order by organization, number;
 
 -- name: ReviewItems :many
 select * from review_item where review_id = @review_id order by organization, address_key;
 
 -- name: ReviewItemsOf :many
 select * from review_item where review_id = @review_id and address_key = @address_key order by organization;
+
+-- name: ReviewCases :many
+select * from cases where id in (select i.case_id from review_item i where i.review_id = @review_id and i.case_id <> '');
+
+-- name: ReviewCasesOf :many
+select * from cases where id in (
+    select i.case_id from review_item i where i.review_id = @review_id and i.address_key = @address_key and i.case_id <> ''
+);
 
 -- name: CompareReviewItem :exec
 update review_item set after = @after where review_id = @review_id and organization = @organization and address_key = @address_key;
@@ -45,14 +65,17 @@ update review_item set after = @after where review_id = @review_id and organizat
 -- name: CountReviewItems :many
 select i.decision,
     cast(case when i.reasons <> '[]' then 1 else 0 end as bigint) as striking,
-    cast(case when i.case_id = '' then 1 else 0 end as bigint) as uncarried,
+    cast(case when i.case_id = '' or c.outcome = 'cancelled' then 1 else 0 end as bigint) as uncarried,
     cast(case when c.closed_at = 0 then 1 else 0 end as bigint) as live,
     count(*) as number
 from review_item i left join cases c on c.id = i.case_id
 where i.review_id = @review_id and i.joined = 0
 group by 1, 2, 3, 4 order by 1, 2, 3, 4;
 
--- UncarriedItems are the decisions that take something away and have no case yet.
--- name: UncarriedItems :many
-select * from review_item where review_id = @review_id and case_id = '' and decision in ('remove', 'downgrade')
-order by organization, address_key;
+-- UnsettledItems are the decisions that take something away and have no case, or
+-- one that was or is being cancelled.
+-- name: UnsettledItems :many
+select i.* from review_item i left join cases c on c.id = i.case_id
+where i.review_id = @review_id and i.decision in ('remove', 'downgrade')
+    and (i.case_id = '' or c.outcome = 'cancelled' or c.closed_at = 0 and c.ending = 'cancel')
+order by i.organization, i.address_key;
