@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,12 @@ func printReview(o *operate, r console.Review) error {
 	}
 	if r.Note != "" {
 		fmt.Fprintf(&s, "Not seen: %s\n", wrap(r.Note, 10))
+	}
+	if r.Trouble != "" {
+		fmt.Fprintf(&s, "Stands still since %s: %s\n", clock(r.Troubled, o.env.Now()), wrap(r.Trouble, 10))
+	}
+	if r.Next.After(o.env.Now()) {
+		fmt.Fprintf(&s, "The next review begins on %s.\n", r.Next.UTC().Format(time.DateOnly))
 	}
 	if _, err := fmt.Fprintln(o.env.Stdout, s.String()); err != nil {
 		return fmt.Errorf("print: %w", err)
@@ -210,6 +217,7 @@ func (o *operate) reviewDecided(decision offboard.ReviewDecision, out console.Re
 func reviewClose(o *operate) *cobra.Command {
 	return &cobra.Command{
 		Use: "close [REVIEW]", Short: "End the deciding, read every seat again and compare", Args: cobra.MaximumNArgs(1),
+		Long: "End the deciding: every seat is read again and compared. A review whose members cannot be read is given up.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client(cmd)
 			if err != nil {
@@ -226,7 +234,11 @@ func reviewClose(o *operate) *cobra.Command {
 			if o.output == "json" {
 				return printJSON(o.env.Stdout, r)
 			}
-			_, err = fmt.Fprintln(o.env.Stdout, "Every seat is read again; the result is in: offramp review show")
+			said := "Every seat is read again; the result is in: offramp review show"
+			if r.State == offboard.ReviewClosed {
+				said = "The review is closed without a comparison: " + r.Note
+			}
+			_, err = fmt.Fprintln(o.env.Stdout, said)
 			return err
 		},
 	}

@@ -265,7 +265,7 @@ type Protect struct {
 type Review struct {
 	Every     time.Duration `yaml:"every"`     // from one to the next; default 2160h; 0: only when an operator begins one
 	Due       time.Duration `yaml:"due"`       // how long people have to decide; default 336h
-	Inactive  time.Duration `yaml:"inactive"`  // no login for so long is a reason to look; default 2160h; 0: never
+	Inactive  time.Duration `yaml:"inactive"`  // a seat not used for so long is a reason to look; default 2160h; at most 4320h; 0: never
 	Downgrade string        `yaml:"downgrade"` // policy of plan mover for downgrades; empty: they are refused
 }
 

@@ -387,6 +387,7 @@ func (v *validator) rules() {
 	}
 	r := v.c.Review
 	v.require(r.Every >= 0 && r.Inactive >= 0, "write durations of zero or more", "review")
+	v.require(r.Inactive <= 180*24*time.Hour, "write at most 4320h: logins are remembered no longer", "review.inactive")
 	v.require(r.Due > 0, "write how long people have to decide, such as 336h", "review.due")
 	v.require(r.Downgrade == "" || slices.ContainsFunc(v.c.Policies, func(p Policy) bool { return p.Name == r.Downgrade && p.Plan == PlanMover }),
 		"name a policy of plan mover", "review.downgrade")

@@ -21,6 +21,8 @@ type Reviews interface {
 	KeepUnremarkable(ctx context.Context, id, by, because string) (int, error)
 	Finish(ctx context.Context, id, by string) error
 	Progress(ctx context.Context, id string) (offboard.Progress, error)
+	// Next is when the review after one begins; zero: when somebody asks.
+	Next(r offboard.Review) time.Time
 	// Report writes a review in one of the forms csv and html.
 	Report(w io.Writer, format string, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error
 }
@@ -30,13 +32,16 @@ type Review struct {
 	ID       string               `json:"id"`
 	State    offboard.ReviewState `json:"state"`
 	By       string               `json:"by"`
-	Note     string               `json:"note,omitempty"`
+	Note     string               `json:"note,omitempty"`    // what could not be seen
+	Trouble  string               `json:"trouble,omitempty"` // why the members cannot be read
+	Troubled time.Time            `json:"trouble_since,omitzero"`
 	Started  time.Time            `json:"started"`
 	Due      time.Time            `json:"due"`
 	Overdue  bool                 `json:"overdue,omitempty"`
 	Compared time.Time            `json:"compared,omitzero"`
 	Closed   time.Time            `json:"closed,omitzero"`
 	ClosedBy string               `json:"closed_by,omitempty"`
+	Next     time.Time            `json:"next,omitzero"`      // when the review after this one begins
 	Progress *offboard.Progress   `json:"progress,omitempty"` // of one review, not in lists
 	Items    []ReviewItem         `json:"items,omitempty"`    // likewise
 }
@@ -89,6 +94,7 @@ func (c *Console) reviewOf(r offboard.Review) Review {
 	return Review{
 		ID: r.ID, State: r.State, By: r.By, Note: r.Note, Started: r.Started, Due: r.Due,
 		Overdue: r.Live() && c.opts.Now().After(r.Due), Compared: r.Compared, Closed: r.Closed, ClosedBy: r.ClosedBy,
+		Trouble: r.Trouble, Troubled: r.Troubled, Next: c.opts.Reviews.Next(r),
 	}
 }
 
@@ -161,7 +167,7 @@ func (c *Console) showReview(r *http.Request, _ Operator) (int, any, error) {
 	for _, i := range items {
 		out.Items = append(out.Items, ReviewItem{
 			Organization: i.Organization, Address: i.Address, Name: i.Name, Connection: i.Connection, Seat: i.Seat, Reasons: i.Reasons,
-			Decision: i.Decision, By: i.By, Because: i.Because, Decided: i.Decided, Case: i.Case, Note: i.Note, Words: i.Words, After: i.After, Result: i.Held(),
+			Decision: i.Decision, By: i.By, Because: i.Because, Decided: i.Decided, Case: i.Case, Note: i.Note, Words: i.Words, After: i.After, Result: i.Result(),
 		})
 	}
 	return http.StatusOK, out, nil
@@ -245,6 +251,8 @@ func (c *Console) closeReview(r *http.Request, by Operator) (int, any, error) {
 		return 0, nil, err
 	}
 	c.opts.Log.Info("operator", zap.String("operator", by.Name), zap.String("decision", "close a review"), zap.String("review", review.ID))
-	review.State = offboard.ReviewComparing
+	if review, _, err = c.opts.Reviews.Read(r.Context(), review.ID); err != nil {
+		return 0, nil, err
+	}
 	return http.StatusOK, c.reviewOf(review), nil
 }

@@ -15,13 +15,20 @@ import (
 
 // reviews is one review with one seat, and remembers what was decided.
 type reviews struct {
-	begun   bool
-	decided []string
+	begun    bool
+	finished bool
+	decided  []string
 }
 
 func (v *reviews) one() offboard.Review {
-	return offboard.Review{ID: "review-1", State: offboard.ReviewOpen, By: "jo@example.com", Started: noon(), Due: noon().Add(time.Hour)}
+	r := offboard.Review{ID: "review-1", State: offboard.ReviewOpen, By: "jo@example.com", Started: noon(), Due: noon().Add(time.Hour)}
+	if v.finished {
+		r.State = offboard.ReviewComparing
+	}
+	return r
 }
+
+func (v *reviews) Next(r offboard.Review) time.Time { return r.Next(90 * 24 * time.Hour) }
 
 func (v *reviews) List(context.Context, int) ([]offboard.Review, error) {
 	if !v.begun {
@@ -61,7 +68,10 @@ func (v *reviews) KeepUnremarkable(context.Context, string, string, string) (int
 	return 3, nil
 }
 
-func (v *reviews) Finish(context.Context, string, string) error { return nil }
+func (v *reviews) Finish(context.Context, string, string) error {
+	v.finished = true
+	return nil
+}
 
 func (v *reviews) Progress(context.Context, string) (offboard.Progress, error) {
 	return offboard.Progress{Seats: 1, Undecided: 1, Striking: 1}, nil
@@ -85,6 +95,7 @@ func TestAnOperatorWorksThroughAReview(t *testing.T) {
 	d.want(201, "", "operator", "POST", "/api/v1/reviews", `{"days":14}`)
 	d.want(409, "live already", "operator", "POST", "/api/v1/reviews", `{}`)
 	d.want(200, `"undecided_with_reasons":1`, "viewer", "GET", "/api/v1/reviews/latest", "")
+	d.want(200, `"next":"`+noon().Add(90*24*time.Hour).UTC().Format(time.RFC3339), "viewer", "GET", "/api/v1/reviews", "")
 	d.want(200, "lee@example.com", "viewer", "GET", "/api/v1/reviews/review-1/report?format=csv", "")
 	d.want(400, "no report in the form", "viewer", "GET", "/api/v1/reviews/review-1/report?format=pdf", "")
 	d.want(422, "name 1 to 1000", "operator", "POST", "/api/v1/reviews/latest/decide", `{"decision":"remove","because":"left"}`)

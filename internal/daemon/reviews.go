@@ -17,10 +17,7 @@ func (d *Daemon) newReviews(rules *rules) (*review.Reviews, error) {
 		Store: d.store, Reach: d.reach(), Connections: connectionNames(d.cfg), Rules: rules.of, Reachable: reachable(d.cfg),
 		Access: len(d.cfg.Access.Groups) > 0, Every: d.cfg.Review.Every, Due: d.cfg.Review.Due, Inactive: d.cfg.Review.Inactive,
 		Downgrade: d.cfg.Review.Downgrade, Log: d.opts.Log.Named("review"),
-		LastLogin: func(ctx context.Context, organization, address string) (review.Login, error) {
-			l, err := d.store.Logins(ctx, organization, address)
-			return review.Login{Last: l.Activity.LastLogin, Since: l.Log.From}, err
-		},
+		Logins: d.store.Logins,
 		Announce: func(ctx context.Context, key, subject, body string) error {
 			return d.sender.Announce(ctx, offboard.AboutReview, key, subject, body)
 		},

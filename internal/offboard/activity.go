@@ -2,6 +2,7 @@ package offboard
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -26,6 +27,21 @@ func (r LogRange) Fresh(now time.Time) bool {
 	return !r.To.IsZero() && now.Sub(r.To) <= logLate
 }
 
+// Lacks says what is not known of an organization's logins; empty: nothing.
+func (r LogRange) Lacks(now time.Time) string {
+	switch {
+	case r.To.IsZero():
+		return "the audit log is not read, so logins are not known"
+	case !r.Fresh(now):
+		return "the audit log has not been read since " + day(r.To) + ", so later logins are not known"
+	}
+	return ""
+}
+
+// ActivityKept is how long an address without any new entry is remembered: as
+// far back as anything can be said about it.
+const ActivityKept = 180 * 24 * time.Hour
+
 // Activity is what the audit log told about one address. Zero times mean that
 // nothing was told.
 type Activity struct {
@@ -38,6 +54,40 @@ type Logins struct {
 	Log      LogRange
 	Activity Activity
 }
+
+// LastUse says when somebody last logged in, or as much as the log can tell, and
+// whether their seat was certainly not used for so long; zero: that is not asked.
+func (l Logins) LastUse(unused time.Duration, now time.Time) (words string, idle bool) {
+	login, last, from := l.Activity.LastLogin, l.Activity.LastSeen, l.Log.From
+	if login.After(last) {
+		last = login
+	}
+	if forgotten := now.Add(-ActivityKept); last.IsZero() && from.Before(forgotten) {
+		from = forgotten
+	}
+	fresh := l.Log.Fresh(now)
+	switch {
+	case last.IsZero() && l.Log.To.IsZero():
+		return "not known: the audit log is not read", false
+	case last.IsZero() && !fresh:
+		return "not known since " + day(l.Log.To), false
+	case last.IsZero():
+		words = fmt.Sprintf("not within %d days", int(now.Sub(from).Hours()/24))
+	case login.IsZero():
+		words = "no login seen, active " + day(last)
+	case day(login) != day(last):
+		words = day(login) + ", active " + day(last)
+	default:
+		words = day(login)
+	}
+	if !fresh {
+		return words + ", not known since " + day(l.Log.To), false
+	}
+	known := !from.After(now.Add(-unused).Add(logMargin))
+	return words, unused > 0 && known && now.Sub(last) >= unused
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // Answer is what can be said of a question about the past.
 type Answer string

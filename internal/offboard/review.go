@@ -1,7 +1,6 @@
 package offboard
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -12,13 +11,15 @@ type Review struct {
 	ID       string
 	State    ReviewState
 	By       string // who began it
-	Note     string // what it waits for, or what could not be seen
+	Note     string // what could not be seen
 	Started  time.Time
 	Read     time.Time // when every member had been read; zero before
 	Due      time.Time
 	Compared time.Time // when every member had been read again; zero before
 	Closed   time.Time
 	ClosedBy string
+	Trouble  string    // why the members cannot be read, while they cannot
+	Troubled time.Time // since when; zero: there is no trouble
 }
 
 // BySchedule began a review that nobody asked for.
@@ -37,6 +38,42 @@ const (
 
 // Live reports whether anything about the review can still change.
 func (r Review) Live() bool { return r.State != ReviewClosed }
+
+// Next is when the review after this one begins; zero: when somebody asks. Until
+// then this one may be decided, and at least until it is due.
+func (r Review) Next(every time.Duration) time.Time {
+	switch next := r.Started.Add(every); {
+	case every == 0:
+		return time.Time{}
+	case r.Live() && r.Due.After(next):
+		return r.Due
+	default:
+		return next
+	}
+}
+
+// End ends the deciding: what comes is the comparison. A review whose members
+// cannot be read ends without one.
+func (r Review) End(by string, now time.Time) (Review, error) {
+	switch {
+	case r.State == ReviewClosed:
+		return r, refused("the review is closed already")
+	case r.State == ReviewOpen:
+		r.State, r.ClosedBy = ReviewComparing, by
+		return r, nil
+	case r.State == ReviewReading && r.Trouble == "":
+		return r, refused("the members are still being read; nothing has been decided yet")
+	case r.State == ReviewReading:
+		r.Note = "given up before everybody had been read: " + r.Trouble
+	case r.Trouble == "":
+		return r, nil // it is being compared
+	default:
+		r.Note = strings.TrimPrefix(r.Note+"; not compared: "+r.Trouble, "; ")
+	}
+	r.State, r.ClosedBy, r.Closed = ReviewClosed, by, now
+	r.Trouble, r.Troubled = "", time.Time{}
+	return r, nil
+}
 
 // ReviewItem is one seat under review.
 type ReviewItem struct {
@@ -58,18 +95,6 @@ type ReviewItem struct {
 	Words        []ReviewWord  // everything that was said, in order; lists of many seats may leave it out
 	After        *ReviewedSeat // as it was after the decisions were carried out; nil: not compared yet
 	Joined       bool          // came while the review was open: it was not decided upon
-}
-
-// ReviewedSeat is what a member of an organization may do, as far as it can be seen.
-type ReviewedSeat struct {
-	There    bool     `json:"there"`
-	Pending  bool     `json:"pending,omitempty"`
-	Roles    []string `json:"roles,omitempty"`  // "Web: Admin", sorted
-	Groups   []string `json:"groups,omitempty"` // names, sorted
-	Admin    bool     `json:"admin,omitempty"`
-	SoleIn   []string `json:"sole_admin_of,omitempty"` // projects
-	LastSeen string   `json:"last_seen,omitempty"`     // a date, or in words why there is none
-	Inactive bool     `json:"inactive,omitempty"`      // no login in the time that the configuration gives
 }
 
 // ReviewDecision is what a reviewer says about a seat.
@@ -147,26 +172,3 @@ func ProgressOf(all []Counted) Progress {
 
 // Done reports whether nothing is left to decide or to carry out.
 func (p Progress) Done() bool { return p.Undecided == 0 && p.Open == 0 }
-
-// Held tells whether a decision came true, in words; empty: nothing to say.
-func (i ReviewItem) Held() string {
-	switch {
-	case i.Joined:
-		return "joined during the review"
-	case i.After == nil:
-		return ""
-	case i.Decision == ReviewRemove && i.After.There:
-		return "STILL THERE although the decision was to remove"
-	case i.Decision == ReviewRemove:
-		return "removed"
-	case !i.After.There:
-		return "gone, and nobody decided that here"
-	case i.Decision == ReviewDowngrade && slices.Equal(i.Seat.Roles, i.After.Roles) && slices.Equal(i.Seat.Groups, i.After.Groups):
-		return "UNCHANGED although the decision was to downgrade"
-	case i.Decision == ReviewDowngrade:
-		return "downgraded"
-	case !slices.Equal(i.Seat.Roles, i.After.Roles) || !slices.Equal(i.Seat.Groups, i.After.Groups):
-		return "access changed meanwhile"
-	}
-	return "unchanged"
-}

@@ -45,71 +45,10 @@ func (v *Reviews) read(ctx context.Context, r offboard.Review) error {
 	return v.opts.Store.ChangeReview(ctx, r.ID, "", func(is offboard.Review, _ []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
 		if is.State == offboard.ReviewReading {
 			is.State, is.Read, is.Note = offboard.ReviewOpen, v.now(), strings.Join(unseen, "; ")
+			is.Trouble, is.Troubled = "", time.Time{}
 		}
 		return is, nil, nil
 	})
-}
-
-// compare reads everything again, writes down what each decision came to, and
-// closes the review.
-func (v *Reviews) compare(ctx context.Context, r offboard.Review) error {
-	_, before, err := v.opts.Store.Review(ctx, r.ID)
-	if err != nil {
-		return err
-	}
-	was := map[string]int{}
-	for i, item := range before {
-		was[item.Organization+" "+offboard.Fold(item.Address)] = i
-		before[i].After = &offboard.ReviewedSeat{}
-	}
-	for _, org := range v.opts.Organizations {
-		seats, _, err := v.seats(ctx, org)
-		if err != nil {
-			return fmt.Errorf("read the members of %s again: %w", org.Name, err)
-		}
-		for _, s := range seats {
-			i, known := was[s.Organization+" "+offboard.Fold(s.Address)]
-			if !known {
-				if err := v.acquaint(ctx, &s); err != nil {
-					return err
-				}
-				s.Joined = true
-				before = append(before, s)
-				continue
-			}
-			seat := s.Seat
-			before[i].After = &seat
-		}
-		if err := v.plausible(ctx, org, before); err != nil {
-			return err
-		}
-	}
-	for batch := range slices.Chunk(before, 200) {
-		if err := v.opts.Store.CompareReview(ctx, r.ID, batch); err != nil {
-			return err
-		}
-	}
-	return v.opts.Store.ChangeReview(ctx, r.ID, "", func(is offboard.Review, _ []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
-		if is.State == offboard.ReviewComparing {
-			is.State, is.Compared, is.Closed = offboard.ReviewClosed, v.now(), v.now()
-		}
-		return is, nil, nil
-	})
-}
-
-// probes is how many of those whom a list does not hold are asked for directly.
-const probes = 5
-
-// plausible asks directly for some of those who are missing from the list,
-// though nobody decided that they go.
-func (v *Reviews) plausible(ctx context.Context, org Organization, items []offboard.ReviewItem) error {
-	var missing []string
-	for _, i := range items {
-		if i.Organization == org.Name && i.After != nil && !i.After.There && i.Decision != offboard.ReviewRemove {
-			missing = append(missing, i.Address)
-		}
-	}
-	return v.absent(ctx, org, missing)
 }
 
 // whole asks directly for some of those whom the last comparison saw and the
@@ -131,42 +70,7 @@ func (v *Reviews) whole(ctx context.Context, org Organization, items []offboard.
 			}
 		}
 		if len(seats) < 1000 {
-			return v.absent(ctx, org, missing)
-		}
-	}
-}
-
-// absent asks directly for some of the addresses. One who answers gives the list
-// away: nothing is taken from it.
-func (v *Reviews) absent(ctx context.Context, org Organization, addresses []string) error {
-	client := org.Client.WithShare(amplitude.ShareOther)
-	n := min(probes, len(addresses))
-	for i := range n {
-		err := v.patiently(ctx, func() error {
-			_, err := client.Member(ctx, addresses[i*len(addresses)/n])
-			return err
-		})
-		if e, ok := errors.AsType[*amplitude.Error](err); ok && e.NotFound() {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("the member list of %s leaves out somebody who is there; nothing is taken from it, and it is read again", org.Name)
-	}
-	return nil
-}
-
-// patiently repeats what the budget refuses, when there is budget again.
-func (v *Reviews) patiently(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		b, ok := errors.AsType[*amplitude.BudgetError](err)
-		if !ok {
-			return err
-		}
-		if err := wait(ctx, b.Wait); err != nil {
-			return err
+			return v.absent(ctx, org, some(missing, probes), items)
 		}
 	}
 }
@@ -199,82 +103,46 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 	if err != nil {
 		return nil, nil, err
 	}
+	in := make(map[string][]int, len(groups)) // who is in a group, by its id
 	for _, g := range groups {
+		in[g.ID] = nil
 		for _, m := range g.Members {
 			if i, ok := at[offboard.Fold(m.Email)]; ok {
 				out[i].Seat.Groups = append(out[i].Seat.Groups, g.Name)
+				in[g.ID] = append(in[g.ID], i)
 			}
 		}
-	}
-	if unseen, err = v.roles(ctx, org, out, at); err != nil {
-		return nil, nil, err
 	}
 	for i := range out {
-		if err := v.lastSeen(ctx, org, &out[i]); err != nil {
-			return nil, nil, err
-		}
-		slices.Sort(out[i].Seat.Roles)
 		slices.Sort(out[i].Seat.Groups)
 	}
-	return out, unseen, nil
+	if unseen, err = v.roles(ctx, org, out, in, at); err != nil {
+		return nil, nil, err
+	}
+	lacks, err := v.lastUse(ctx, org, out)
+	if lacks != "" {
+		unseen = append(unseen, org.Name+": "+lacks)
+	}
+	return out, unseen, err
 }
 
-// roles fills in who may do what on each project, where that can be asked.
-func (v *Reviews) roles(ctx context.Context, org Organization, seats []offboard.ReviewItem, at map[string]int) (unseen []string, err error) {
-	if !org.Roles {
-		return []string{org.Name + ": no key and secret of the organization, so roles and admins are not known"}, nil
-	}
-	for _, p := range org.Projects {
-		grants, err := org.Client.ProjectAccess(ctx, p.ID)
-		if errors.Is(err, amplitude.ErrNotEnrolled) {
-			return append(unseen, org.Name+": not enrolled in the User Management API, so roles and admins are not known"), nil
+// lastUse fills in when members last logged in, or why that is not known. lacks
+// tells what is known of nobody.
+func (v *Reviews) lastUse(ctx context.Context, org Organization, seats []offboard.ReviewItem) (lacks string, err error) {
+	for i := range seats {
+		s := &seats[i].Seat
+		if v.opts.Logins == nil {
+			s.LastSeen = "not known"
+			continue
 		}
+		l, err := v.opts.Logins(ctx, org.Name, seats[i].Address)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		var admins []int
-		for _, g := range grants {
-			i, known := at[offboard.Fold(g.PrincipalID)]
-			if g.PrincipalType != "user" || !known {
-				continue
-			}
-			seats[i].Seat.Roles = append(seats[i].Seat.Roles, p.Name+": "+g.RoleName)
-			if strings.EqualFold(g.RoleName, "Admin") && !slices.Contains(admins, i) {
-				seats[i].Seat.Admin = true
-				admins = append(admins, i)
-			}
-		}
-		if len(admins) == 1 {
-			seats[admins[0]].Seat.SoleIn = append(seats[admins[0]].Seat.SoleIn, p.Name)
-		}
+		s.LastSeen, s.Inactive = l.LastUse(v.opts.Inactive, v.now())
+		lacks = l.Log.Lacks(v.now())
 	}
-	return unseen, nil
-}
-
-// lastSeen fills in when a member last logged in, or why that is not known.
-func (v *Reviews) lastSeen(ctx context.Context, org Organization, item *offboard.ReviewItem) error {
-	s := &item.Seat
-	if v.opts.LastLogin == nil {
-		s.LastSeen = "not known"
-		return nil
-	}
-	l, err := v.opts.LastLogin(ctx, org.Name, item.Address)
-	if err != nil {
-		return err
-	}
-	now := v.now()
-	switch {
-	case !l.Last.IsZero():
-		s.LastSeen = l.Last.UTC().Format(time.DateOnly)
-		s.Inactive = v.opts.Inactive > 0 && now.Sub(l.Last) >= v.opts.Inactive
-	case l.Since.IsZero():
-		s.LastSeen = "not known: the audit log is not read"
-	default:
-		days := int(now.Sub(l.Since).Hours() / 24)
-		s.LastSeen = fmt.Sprintf("not within %d days", days)
-		s.Inactive = v.opts.Inactive > 0 && now.Sub(l.Since) >= v.opts.Inactive-24*time.Hour
-	}
-	return nil
+	return lacks, nil
 }
 
 // acquaint finds out who a seat's holder is, and why to look closely.
@@ -300,15 +168,4 @@ func (v *Reviews) acquaint(ctx context.Context, item *offboard.ReviewItem) error
 	}
 	item.Reasons = offboard.ReasonsToLook(item.Seat, item.Person != "", entitled, guest)
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -22,7 +22,7 @@ func (v *Reviews) Report(w io.Writer, format string, r offboard.Review, items []
 	case "csv":
 		return reportCSV(w, items)
 	case "html":
-		return reportHTML(w, r, items, p)
+		return v.reportHTML(w, r, items, p)
 	}
 	return fmt.Errorf("there is no report in the form %q; known are %s", format, strings.Join(Formats(), " and "))
 }
@@ -35,7 +35,7 @@ func reportCSV(w io.Writer, items []offboard.ReviewItem) error {
 	for _, i := range items {
 		row := []string{
 			i.Organization, i.Address, i.Name, strings.Join(i.Seat.Roles, "; "), strings.Join(i.Seat.Groups, "; "), yes(i.Seat.Admin),
-			yes(i.Seat.Pending), i.Seat.LastSeen, strings.Join(i.Reasons, "; "), string(i.Decision), i.By, moment(i.Decided), i.Because, i.Case, "", "", i.Held(),
+			yes(i.Seat.Pending), i.Seat.LastSeen, strings.Join(i.Reasons, "; "), string(i.Decision), i.By, moment(i.Decided), i.Because, i.Case, "", "", i.Result(),
 			i.Note, strings.Join(said(i), "; "),
 		}
 		if i.After != nil {
@@ -111,6 +111,7 @@ const page = `<!doctype html>
 <p>Begun by {{.Review.By}}, due {{date .Review.Due}}, {{.Review.State}}{{if not .Review.Closed.IsZero}} since {{date .Review.Closed}} by {{.Review.ClosedBy}}{{end}}.</p>
 <p>{{.Progress.Seats}} seats: {{range $d, $n := .Progress.Decided}}{{$n}} {{$d}}, {{end}}{{.Progress.Undecided}} undecided ({{.Progress.Striking}} with a reason to look); {{.Progress.Open}} decisions are still being carried out.</p>
 {{if .Review.Note}}<p>Not seen: {{.Review.Note}}</p>{{end}}
+{{if not .Next.IsZero}}<p>The next review begins on {{date .Next}}.</p>{{end}}
 {{if .Differences}}<h2>Before and after</h2><ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}
 <h2>Seats</h2>
 <table><tr><th>Organization</th><th>Member</th><th>Access</th><th>Last login</th><th>Reasons to look</th><th>Decision</th><th>Result</th></tr>
@@ -119,11 +120,11 @@ const page = `<!doctype html>
 <td>{{.Seat.LastSeen}}</td><td>{{range .Reasons}}{{.}}<br>{{end}}</td>
 <td>{{if .Decision}}{{.Decision}} by {{.By}} on {{date .Decided}}: {{.Because}}{{if .Case}}<br>case {{.Case}}{{end}}{{else}}<span class="none">undecided</span>{{end}}
 {{if .Note}}<br>{{.Note}}{{end}}{{if gt (len .Words) 1}}<ul>{{range said .}}<li>{{.}}</li>{{end}}</ul>{{end}}</td>
-<td{{if bad .}} class="bad"{{end}}>{{.Held}}</td></tr>
+<td{{if bad .}} class="bad"{{end}}>{{.Result}}</td></tr>
 {{end}}</table></body></html>
 `
 
-func reportHTML(w io.Writer, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error {
+func (v *Reviews) reportHTML(w io.Writer, r offboard.Review, items []offboard.ReviewItem, p offboard.Progress) error {
 	t, err := template.New("review").Funcs(template.FuncMap{
 		"date": func(t time.Time) string {
 			if t.IsZero() {
@@ -132,16 +133,18 @@ func reportHTML(w io.Writer, r offboard.Review, items []offboard.ReviewItem, p o
 			return t.UTC().Format(time.DateOnly)
 		},
 		"said": said,
-		"bad":  func(i offboard.ReviewItem) bool { return strings.Contains(i.Held(), "although") },
+		"bad":  offboard.ReviewItem.Broken,
 	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("read the report's form: %w", err)
 	}
-	if err := t.Execute(w, map[string]any{"Review": r, "Items": items, "Progress": p, "Differences": differences(items)}); err != nil {
+	if err := t.Execute(w, map[string]any{"Review": r, "Items": items, "Progress": p, "Differences": differences(items), "Next": v.Next(r)}); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
 }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // differences counts what the comparison found, the worst first.
 func differences(items []offboard.ReviewItem) []string {

@@ -23,14 +23,16 @@ type Store interface {
 	Reviews(ctx context.Context, most int) ([]offboard.Review, error)
 	Review(ctx context.Context, id string) (offboard.Review, []offboard.ReviewItem, error)
 	ChangeReview(ctx context.Context, id, address string, rule func(offboard.Review, []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error)) error
-	CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error
+	CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) (comparing bool, err error)
 	ReviewProgress(ctx context.Context, id string) (offboard.Progress, error)
 	Unsettled(ctx context.Context, id string) ([]offboard.ReviewItem, error)
 	CarryOut(ctx context.Context, id, address, personID string, rule func(offboard.Review, []offboard.ReviewItem, offboard.Person, offboard.PriorCase) ([]offboard.ReviewItem, *offboard.Decision, offboard.Verdict, error)) error
 	Seats(ctx context.Context, q offboard.SeatQuery) ([]offboard.Seat, error)
+	Cases(ctx context.Context, f offboard.CaseFilter) ([]offboard.Case, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	AdoptPerson(ctx context.Context, connection, address string) (offboard.Person, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
+	Postpone(ctx context.Context, name string, by time.Duration) error
 }
 
 // Organization is one Amplitude organization.
@@ -47,29 +49,23 @@ type Project struct {
 	Name string
 }
 
-// Login is what is known of a member's last login.
-type Login struct {
-	Last  time.Time // zero: none was seen
-	Since time.Time // how far back logins are known; zero: they are not
-}
-
 // Options say what reviews work with.
 type Options struct {
 	Store         Store          // required
 	Organizations []Organization // required
 	Reach         func(connection string) []string
 	Connections   []string
-	Rules         func(connection string) offboard.Rules // required
-	Reachable     func(connection, address string) bool  // whether an address is in a connection's domains
-	Access        bool                                   // access groups are configured
-	LastLogin     func(ctx context.Context, organization, address string) (Login, error)
-	Announce      func(ctx context.Context, key, subject, body string) error // nil: nobody is told
-	Every         time.Duration                                              // from one review to the next; 0: only when somebody asks
-	Due           time.Duration                                              // how long people have to decide
-	Inactive      time.Duration                                              // no login for so long is a reason to look
-	Downgrade     string                                                     // policy of plan mover for downgrades; empty: they are refused
-	Now           func() time.Time                                           // nil: time.Now
-	Log           *zap.Logger                                                // nil: silent
+	Rules         func(connection string) offboard.Rules                                           // required
+	Reachable     func(connection, address string) bool                                            // whether an address is in a connection's domains
+	Access        bool                                                                             // access groups are configured
+	Logins        func(ctx context.Context, organization, address string) (offboard.Logins, error) // nil: last logins are not known
+	Announce      func(ctx context.Context, key, subject, body string) error                       // nil: nobody is told
+	Every         time.Duration                                                                    // from one review to the next; 0: only when somebody asks
+	Due           time.Duration                                                                    // how long people have to decide
+	Inactive      time.Duration                                                                    // no login for so long is a reason to look
+	Downgrade     string                                                                           // policy of plan mover for downgrades; empty: they are refused
+	Now           func() time.Time                                                                 // nil: time.Now
+	Log           *zap.Logger                                                                      // nil: silent
 }
 
 // Reviews carries access reviews through. It is safe for concurrent use.
@@ -96,26 +92,6 @@ func New(o Options) (*Reviews, error) {
 	return &Reviews{opts: o, now: o.Now, log: o.Log}, nil
 }
 
-// Run works until ctx ends. Of several replicas one works at a time.
-func (v *Reviews) Run(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		mine, err := v.opts.Store.Turn(ctx, "review", 10*time.Second)
-		if err == nil && mine {
-			err = v.Advance(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			v.log.Warn("access review, will be repeated", zap.Error(err))
-		}
-	}
-}
-
 // Start begins a review at once.
 // *offboard.RefusedError: one is live.
 func (v *Reviews) Start(ctx context.Context, by string, due time.Duration) (offboard.Review, error) {
@@ -135,88 +111,24 @@ func (v *Reviews) Read(ctx context.Context, id string) (offboard.Review, []offbo
 	return v.opts.Store.Review(ctx, id)
 }
 
-// Advance takes the live review as far as it goes, and begins the next one when
-// it is time. An error is repeated at the next call.
-func (v *Reviews) Advance(ctx context.Context) error {
-	latest, err := v.opts.Store.Reviews(ctx, 1)
-	if err != nil {
-		return err
-	}
-	if len(latest) == 0 {
-		return nil // the first one is a person's decision
-	}
-	r := latest[0]
-	switch r.State {
-	case offboard.ReviewReading:
-		return v.read(ctx, r)
-	case offboard.ReviewOpen:
-		return v.follow(ctx, r)
-	case offboard.ReviewComparing:
-		return v.compare(ctx, r)
-	case offboard.ReviewClosed:
-		return v.next(ctx, r)
-	}
-	return nil
-}
-
-// next begins the review after the last one.
-func (v *Reviews) next(ctx context.Context, last offboard.Review) error {
-	if v.opts.Every == 0 || v.now().Before(last.Started.Add(v.opts.Every)) {
-		return nil
-	}
-	_, err := v.opts.Store.StartReview(ctx, offboard.BySchedule, v.opts.Due)
-	return err
-}
-
-// follow announces a review, carries decisions out, and closes the review when
-// nothing is left. What cannot be carried out stays open: somebody has to.
-func (v *Reviews) follow(ctx context.Context, r offboard.Review) error {
-	progress, err := v.Progress(ctx, r.ID)
-	if err != nil {
-		return err
-	}
-	err = v.opts.Announce(ctx, "review/"+r.ID, "Access review of "+r.Started.Format(time.DateOnly),
-		fmt.Sprintf("%d seats in Amplitude are up for review until %s, %d of them with a reason to look. See: offramp review show",
-			progress.Seats, r.Due.Format(time.DateOnly), progress.Striking))
-	if err != nil {
-		return err
-	}
-	if _, err := v.settle(ctx, r.ID); err != nil {
-		return err
-	}
-	if progress, err = v.Progress(ctx, r.ID); err != nil {
-		return err
-	}
-	switch {
-	case progress.Done():
-		return v.Finish(ctx, r.ID, "everything is decided")
-	case !r.Due.IsZero() && v.now().After(r.Due):
-		return v.opts.Announce(ctx, "review/"+r.ID+"/overdue", "The access review is overdue",
-			fmt.Sprintf("%d seats are undecided, %d of them with a reason to look; %d decisions are not carried out. See: offramp review show",
-				progress.Undecided, progress.Striking, progress.Open))
-	}
-	return nil
-}
-
 // Progress counts what is decided and what is carried out.
 func (v *Reviews) Progress(ctx context.Context, id string) (offboard.Progress, error) {
 	return v.opts.Store.ReviewProgress(ctx, id)
 }
 
 // Finish ends the deciding: the seats are read again and compared, then the
-// review is closed. A second call changes nothing.
+// review is closed. One whose members cannot be read is closed at once. A second
+// call changes nothing.
 // *offboard.RefusedError: it is still being read, or closed.
 func (v *Reviews) Finish(ctx context.Context, id, by string) error {
-	return v.opts.Store.ChangeReview(ctx, id, "", func(r offboard.Review, _ []offboard.ReviewItem) (offboard.Review, []offboard.ReviewItem, error) {
-		switch r.State {
-		case offboard.ReviewOpen:
-			r.State, r.ClosedBy = offboard.ReviewComparing, by
-		case offboard.ReviewComparing:
-		case offboard.ReviewReading:
-			return r, nil, &offboard.RefusedError{Because: "the members are still being read; nothing has been decided yet"}
-		case offboard.ReviewClosed:
-			return r, nil, &offboard.RefusedError{Because: "the review is closed already"}
-		}
-		return r, nil, nil
+	var r offboard.Review
+	err := v.opts.Store.ChangeReview(ctx, id, "", func(is offboard.Review, _ []offboard.ReviewItem) (_ offboard.Review, _ []offboard.ReviewItem, err error) {
+		r, err = is.End(by, v.now())
+		return r, nil, err
 	})
+	if err != nil || r.State != offboard.ReviewClosed {
+		return err
+	}
+	return v.opts.Announce(ctx, "review/"+id+"/closed", "The access review of "+day(r.Started)+" was given up",
+		fmt.Sprintf("Closed by %s: %s. Cases that it opened go on. See: offramp review show --review %s", by, r.Note, id))
 }

@@ -27,14 +27,16 @@ import (
 type office struct {
 	*review.Reviews
 	t       *testing.T
+	began   time.Time
 	at      time.Time
 	store   *store.Store
 	fake    *amplitudefake.Fake
+	options review.Options
 	runner  *runner.Runner
-	logins  map[string]review.Login
+	logins  map[string]offboard.Activity
+	said    string // the last message in full
 	told    []string
 	ids     []string
-	options review.Options
 	mover   bool // the policy only reduces
 }
 
@@ -68,7 +70,8 @@ func must[T any](t *testing.T) func(T, error) T {
 
 func newOffice(t *testing.T, postgres bool) *office {
 	t.Helper()
-	o := &office{t: t, at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), logins: map[string]review.Login{}}
+	o := &office{t: t, at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), logins: map[string]offboard.Activity{}}
+	o.began = o.at
 	now := func() time.Time { return o.at }
 	where := store.Options{Now: now}
 	if postgres {
@@ -101,8 +104,12 @@ func newOffice(t *testing.T, postgres bool) *office {
 	o.options = review.Options{
 		Store: o.store, Organizations: []review.Organization{org}, Connections: []string{"okta"}, Reach: func(string) []string { return nil },
 		Rules: func(string) offboard.Rules { return o.rules() }, Reachable: func(_, address string) bool { return offboard.Domain(address) == "example.com" },
-		LastLogin: func(_ context.Context, _, address string) (review.Login, error) { return o.logins[address], nil },
-		Announce: func(_ context.Context, key, subject, _ string) error {
+		Logins: func(_ context.Context, _, address string) (offboard.Logins, error) {
+			log := offboard.LogRange{From: o.began.Add(-90 * 24 * time.Hour), To: o.at}
+			return offboard.Logins{Log: log, Activity: o.logins[address]}, nil
+		},
+		Announce: func(_ context.Context, key, subject, body string) error {
+			o.said = body
 			if !slices.Contains(o.told, key+": "+subject) {
 				o.told = append(o.told, key+": "+subject)
 			}
@@ -153,11 +160,9 @@ func (o *office) staff() {
 	}
 	o.member(amplitudefake.Member{Email: "guest@agency.example.org", GivenName: "Guest", FamilyName: "C"}, false)
 	o.member(amplitudefake.Member{Email: "stranger@example.com", GivenName: "Stranger", FamilyName: "D"}, false)
-	known := o.at.Add(-90 * 24 * time.Hour)
 	for _, who := range []string{"root@example.com", "jo@example.com", "guest@agency.example.org", "stranger@example.com"} {
-		o.logins[who] = review.Login{Last: o.at.Add(-48 * time.Hour), Since: known}
+		o.logins[who] = offboard.Activity{LastLogin: o.at.Add(-48 * time.Hour)}
 	}
-	o.logins["idle@example.com"] = review.Login{Since: known}
 }
 
 // begin starts a review and reads the members.
@@ -420,6 +425,10 @@ func TestARemovalThatDidNotComeTrueIsSaid(t *testing.T) {
 		if got := o.item(id, "jo@example.com").Held(); !strings.Contains(got, "STILL THERE") {
 			t.Errorf("jo: %q", got)
 		}
+		if last := o.told[len(o.told)-1]; !strings.Contains(last, "1 decisions did not come true") || !strings.Contains(o.said, "jo@example.com in acme: STILL THERE") ||
+			!strings.Contains(o.said, "The next review begins on 2026-05-31") {
+			t.Errorf("told %q: %s", last, o.said)
+		}
 	})
 }
 
@@ -453,7 +462,7 @@ func TestTheNextReviewBeginsByItself(t *testing.T) {
 		o.advance()
 		o.advance()
 		all := must[[]offboard.Review](t)(o.List(t.Context(), 10))
-		if len(all) != 2 || all[0].By != offboard.BySchedule || len(o.told) != 3 {
+		if len(all) != 2 || all[0].By != offboard.BySchedule || len(o.told) != 4 || !strings.Contains(o.told[2], "is closed") {
 			t.Errorf("%d reviews, told %q", len(all), o.told)
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"offramp/internal/offboard"
 	"offramp/internal/store/db"
@@ -100,10 +99,6 @@ func (s *Store) Owned(ctx context.Context, organization, owner string) ([]offboa
 	return out, nil
 }
 
-// activityKept is how long an address without any new entry is remembered, and
-// so is a transfer: longer than any rule looks back.
-const activityKept = 180 * 24 * time.Hour
-
 // SaveActivity records what a reading of the audit log told, and that the log
 // is now known for that range. The later of two times counts, so that reading
 // the same entries again changes nothing. Cases of people whose content was
@@ -124,7 +119,7 @@ func (s *Store) SaveActivity(ctx context.Context, organization string, log offbo
 				return err
 			}
 		}
-		old := millis(t.now.Add(-activityKept))
+		old := millis(t.now.Add(-offboard.ActivityKept))
 		if err := t.ForgetActivity(ctx, db.ForgetActivityParams{Organization: organization, LastSeen: old}); err != nil {
 			return fmt.Errorf("forget old activity: %w", err)
 		}

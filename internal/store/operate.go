@@ -102,6 +102,17 @@ func (s *Store) Turn(ctx context.Context, name string, every time.Duration) (min
 	return mine, err
 }
 
+// Postpone lets nobody have a turn before so long has passed: whoever works
+// keeps it, or gives it back.
+func (s *Store) Postpone(ctx context.Context, name string, by time.Duration) error {
+	return s.transact(ctx, func(t *tx) error {
+		if err := t.PostponeSchedule(ctx, db.PostponeScheduleParams{Name: name, NextDue: t.now.Add(by).UnixMilli()}); err != nil {
+			return fmt.Errorf("postpone a schedule: %w", err)
+		}
+		return nil
+	})
+}
+
 // Counts are the live cases of one plan and state.
 type Counts struct {
 	Plan   offboard.PlanName

@@ -123,7 +123,7 @@ func (s *Store) ChangeReview(
 		}
 		if err := t.SaveReview(ctx, db.SaveReviewParams{
 			ID: id, State: string(review.State), Note: review.Note, ReadAt: millis(review.Read), ComparedAt: millis(review.Compared),
-			ClosedAt: millis(review.Closed), ClosedBy: review.ClosedBy,
+			ClosedAt: millis(review.Closed), ClosedBy: review.ClosedBy, Trouble: review.Trouble, TroubleAt: millis(review.Troubled),
 		}); err != nil {
 			return fmt.Errorf("save review: %w", err)
 		}
@@ -196,14 +196,25 @@ func (t *tx) lockReview(ctx context.Context, id, address string) (offboard.Revie
 }
 
 // CompareReview records how some seats are after the decisions; those who
-// joined meanwhile are added. What was decided is not touched.
-func (s *Store) CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) error {
-	return s.transact(ctx, func(t *tx) error {
+// joined meanwhile are added, those without After left alone. What was decided
+// is not touched. A review that is not being compared is not changed.
+func (s *Store) CompareReview(ctx context.Context, id string, items []offboard.ReviewItem) (comparing bool, err error) {
+	err = s.transact(ctx, func(t *tx) error {
+		row, err := t.LockReview(ctx, id)
+		if err != nil {
+			return fmt.Errorf("lock review: %w", missing(err))
+		}
+		if comparing = row.State == string(offboard.ReviewComparing); !comparing {
+			return nil
+		}
 		for _, i := range items {
 			if i.Joined {
 				if err := t.putReviewItem(ctx, id, i); err != nil {
 					return err
 				}
+				continue
+			}
+			if i.After == nil {
 				continue
 			}
 			after, err := json.Marshal(i.After)
@@ -218,6 +229,7 @@ func (s *Store) CompareReview(ctx context.Context, id string, items []offboard.R
 		}
 		return nil
 	})
+	return comparing, err
 }
 
 func (t *tx) putReviewItem(ctx context.Context, review string, i offboard.ReviewItem) error {
@@ -261,6 +273,7 @@ func reviewOf(r db.Review) offboard.Review {
 	return offboard.Review{
 		ID: r.ID, State: offboard.ReviewState(r.State), By: r.ByWhom, Note: r.Note, Started: moment(r.StartedAt), Read: moment(r.ReadAt),
 		Due: moment(r.DueAt), Compared: moment(r.ComparedAt), Closed: moment(r.ClosedAt), ClosedBy: r.ClosedBy,
+		Trouble: r.Trouble, Troubled: moment(r.TroubleAt),
 	}
 }
 

@@ -539,6 +539,20 @@ func (q *Queries) PersonForCase(ctx context.Context, id string) (Person, error) 
 	return i, err
 }
 
+const postponeSchedule = `-- name: PostponeSchedule :exec
+update schedule set next_due = $1 where name = $2
+`
+
+type PostponeScheduleParams struct {
+	NextDue int64
+	Name    string
+}
+
+func (q *Queries) PostponeSchedule(ctx context.Context, arg PostponeScheduleParams) error {
+	_, err := q.db.ExecContext(ctx, postponeSchedule, arg.NextDue, arg.Name)
+	return err
+}
+
 const releaseSeats = `-- name: ReleaseSeats :exec
 delete from seat_claim where case_id = $1
 `

@@ -329,6 +329,8 @@ type Review struct {
 	ComparedAt int64
 	ClosedAt   int64
 	ClosedBy   string
+	Trouble    string
+	TroubleAt  int64
 }
 
 type ReviewItem struct {

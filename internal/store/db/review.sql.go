@@ -105,7 +105,7 @@ func (q *Queries) InsertReview(ctx context.Context, arg InsertReviewParams) erro
 }
 
 const liveReview = `-- name: LiveReview :one
-select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by from review where closed_at = 0
+select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by, trouble, trouble_at from review where closed_at = 0
 `
 
 func (q *Queries) LiveReview(ctx context.Context) (Review, error) {
@@ -122,12 +122,14 @@ func (q *Queries) LiveReview(ctx context.Context) (Review, error) {
 		&i.ComparedAt,
 		&i.ClosedAt,
 		&i.ClosedBy,
+		&i.Trouble,
+		&i.TroubleAt,
 	)
 	return i, err
 }
 
 const lockReview = `-- name: LockReview :one
-update review set note = note where id = $1 returning id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by
+update review set note = note where id = $1 returning id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by, trouble, trouble_at
 `
 
 // LockReview keeps other writers of the review away until the transaction ends.
@@ -145,6 +147,8 @@ func (q *Queries) LockReview(ctx context.Context, id string) (Review, error) {
 		&i.ComparedAt,
 		&i.ClosedAt,
 		&i.ClosedBy,
+		&i.Trouble,
+		&i.TroubleAt,
 	)
 	return i, err
 }
@@ -238,7 +242,7 @@ func (q *Queries) PutReviewWord(ctx context.Context, arg PutReviewWordParams) er
 }
 
 const reviewByID = `-- name: ReviewByID :one
-select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by from review where id = $1
+select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by, trouble, trouble_at from review where id = $1
 `
 
 func (q *Queries) ReviewByID(ctx context.Context, id string) (Review, error) {
@@ -255,12 +259,14 @@ func (q *Queries) ReviewByID(ctx context.Context, id string) (Review, error) {
 		&i.ComparedAt,
 		&i.ClosedAt,
 		&i.ClosedBy,
+		&i.Trouble,
+		&i.TroubleAt,
 	)
 	return i, err
 }
 
 const reviewCases = `-- name: ReviewCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id in (select i.case_id from review_item i where i.review_id = $1 and i.case_id <> '')
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id in (select i.case_id from review_item i where i.review_id = $1 and i.case_id <> '')
 `
 
 func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, error) {
@@ -306,6 +312,9 @@ func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, err
 			&i.Cleared,
 			&i.Override,
 			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
+			&i.WatchEndedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -321,7 +330,7 @@ func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, err
 }
 
 const reviewCasesOf = `-- name: ReviewCasesOf :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at from cases where id in (
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id in (
     select i.case_id from review_item i where i.review_id = $1 and i.address_key = $2 and i.case_id <> ''
 )
 `
@@ -374,6 +383,9 @@ func (q *Queries) ReviewCasesOf(ctx context.Context, arg ReviewCasesOfParams) ([
 			&i.Cleared,
 			&i.Override,
 			&i.CountedAt,
+			&i.HeldMs,
+			&i.HeldSince,
+			&i.WatchEndedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -561,7 +573,7 @@ func (q *Queries) ReviewWordsOf(ctx context.Context, arg ReviewWordsOfParams) ([
 }
 
 const reviews = `-- name: Reviews :many
-select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by from review order by id desc limit $1
+select id, state, by_whom, note, started_at, read_at, due_at, compared_at, closed_at, closed_by, trouble, trouble_at from review order by id desc limit $1
 `
 
 func (q *Queries) Reviews(ctx context.Context, most int32) ([]Review, error) {
@@ -584,6 +596,8 @@ func (q *Queries) Reviews(ctx context.Context, most int32) ([]Review, error) {
 			&i.ComparedAt,
 			&i.ClosedAt,
 			&i.ClosedBy,
+			&i.Trouble,
+			&i.TroubleAt,
 		); err != nil {
 			return nil, err
 		}
@@ -599,8 +613,9 @@ func (q *Queries) Reviews(ctx context.Context, most int32) ([]Review, error) {
 }
 
 const saveReview = `-- name: SaveReview :exec
-update review set state = $1, note = $2, read_at = $3, compared_at = $4, closed_at = $5, closed_by = $6
-where id = $7
+update review set state = $1, note = $2, read_at = $3, compared_at = $4, closed_at = $5, closed_by = $6,
+    trouble = $7, trouble_at = $8
+where id = $9
 `
 
 type SaveReviewParams struct {
@@ -610,6 +625,8 @@ type SaveReviewParams struct {
 	ComparedAt int64
 	ClosedAt   int64
 	ClosedBy   string
+	Trouble    string
+	TroubleAt  int64
 	ID         string
 }
 
@@ -621,6 +638,8 @@ func (q *Queries) SaveReview(ctx context.Context, arg SaveReviewParams) error {
 		arg.ComparedAt,
 		arg.ClosedAt,
 		arg.ClosedBy,
+		arg.Trouble,
+		arg.TroubleAt,
 		arg.ID,
 	)
 	return err

@@ -88,6 +88,9 @@ update budget set throttled_at = @throttled_at, throttled_until = @throttled_unt
 insert into schedule (name, next_due) values (@name, @next_due)
 on conflict (name) do update set next_due = excluded.next_due where schedule.next_due <= @now;
 
+-- name: PostponeSchedule :exec
+update schedule set next_due = @next_due where name = @name;
+
 -- name: LockPerson :one
 update person set version = version where id = @id returning *;
 

@@ -16,7 +16,8 @@ update review set note = note where id = @id returning *;
 select * from review order by id desc limit @most;
 
 -- name: SaveReview :exec
-update review set state = @state, note = @note, read_at = @read_at, compared_at = @compared_at, closed_at = @closed_at, closed_by = @closed_by
+update review set state = @state, note = @note, read_at = @read_at, compared_at = @compared_at, closed_at = @closed_at, closed_by = @closed_by,
+    trouble = @trouble, trouble_at = @trouble_at
 where id = @id;
 
 -- name: PutReviewItem :exec
