@@ -27,6 +27,8 @@ type gauges struct {
 	used        *prometheus.Desc
 	eta         *prometheus.Desc
 	rotations   *prometheus.Desc
+	reviewDue   *prometheus.Desc
+	undecided   *prometheus.Desc
 }
 
 func newGauges(s *store.Store, cfg *config.Config) *gauges {
@@ -43,13 +45,15 @@ func newGauges(s *store.Store, cfg *config.Config) *gauges {
 		used:      desc("amplitude_budget_used_ratio", "Requests of the last minute against the rate.", "organization"),
 		eta:       desc("queue_eta_seconds", "How long the cases that wait for a request will take.", "organization"),
 		rotations: desc("rotations", "Replacements of credentials, by how far they have come.", "state"),
+		reviewDue: desc("review_due_timestamp_seconds", "When the access review that is live has to be decided; 0: none is live."),
+		undecided: desc("review_undecided", "Seats of the live access review that nobody has decided about."),
 		failed:    desc("gauges_failed", "1 while the record could not be read for these gauges."),
 	}
 }
 
 // Describe names the gauges.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed, g.used, g.eta, g.rotations} {
+	for _, d := range []*prometheus.Desc{g.cases, g.oldest, g.overdue, g.tasks, g.expiry, g.failed, g.used, g.eta, g.rotations, g.reviewDue, g.undecided} {
 		ch <- d
 	}
 }
@@ -96,6 +100,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			set(g.rotations, float64(counts[s]), string(s))
 		}
 	}
+	g.review(ctx, set)
 	for _, o := range g.orgs {
 		load, err := g.store.Load(ctx, o.Name)
 		if err != nil {
@@ -106,6 +111,23 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, c := range g.connections {
 		g.tokens(ctx, c, set)
+	}
+}
+
+// review tells how the live access review stands.
+func (g *gauges) review(ctx context.Context, set func(*prometheus.Desc, float64, ...string)) {
+	list, err := g.store.Reviews(ctx, 1)
+	if err != nil {
+		return
+	}
+	if len(list) == 0 || !list[0].Live() {
+		set(g.reviewDue, 0)
+		set(g.undecided, 0)
+		return
+	}
+	if p, err := g.store.ReviewProgress(ctx, list[0].ID); err == nil {
+		set(g.reviewDue, float64(list[0].Due.Unix()))
+		set(g.undecided, float64(p.Undecided))
 	}
 }
 
