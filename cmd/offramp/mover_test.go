@@ -96,6 +96,34 @@ func TestAMoverKeepsTheSeat(t *testing.T) {
 	}
 }
 
+// Much may happen between a proposal and its release.
+func TestWhoGotOtherAccessMeanwhileIsNotRemovedWithTheirProject(t *testing.T) {
+	t.Parallel()
+	for name, database := range databases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, web, mobile := twoProjects(t, database(t), "")
+			b.hire("only@example.com", "quick", "")
+			b.on("only@example.com", web)
+			var r struct{ Batch string }
+			b.operator(http.StatusCreated, http.MethodPost, "/sunsets", map[string]any{"project": web, "because": "archived"}, &r)
+			b.on("only@example.com", mobile)
+			var done struct{ Decided int }
+			b.operator(http.StatusOK, http.MethodPost, "/batches/"+r.Batch+"/release", map[string]any{"because": "meant"}, &done)
+			var all struct {
+				Cases []struct{ State, Note string }
+			}
+			b.eventually(60*time.Second, "the case stops", func() bool {
+				b.operator(http.StatusOK, http.MethodGet, "/cases?limit=1&address=only@example.com", nil, &all)
+				return all.Cases[0].State == "needs_attention" || b.outcome("only@example.com") != ""
+			})
+			if k := all.Cases[0]; !strings.Contains(k.Note, fmt.Sprintf("by now they have access to project %d", mobile)) || b.removals("only@example.com") != 0 {
+				t.Errorf("%+v", k)
+			}
+		})
+	}
+}
+
 // outcome is how the newest case of an address ended.
 func (b *bridge) outcome(address string) string {
 	b.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -75,6 +76,7 @@ func (o *operate) openSunset(cmd *cobra.Command, open console.OpenRequest, reaso
 	if err != nil {
 		return err
 	}
+	c.http.Timeout = time.Hour // each of them is asked about, at most a hundred a minute
 	in := console.SunsetRequest{Project: id, Organization: organization, Because: open.Because, Ticket: open.Ticket, Policy: open.Policy}
 	var out console.SunsetResult
 	if err := c.call(cmd.Context(), http.MethodPost, "sunsets", nil, in, &out); err != nil {

@@ -16,9 +16,7 @@ const beside = 16
 
 func (c *Console) releaseBatch(r *http.Request, by Operator) (int, any, error) {
 	return c.batch(r, by, func(ctx context.Context, id, because string) error {
-		_, err := c.act(ctx, id, by, "release of a batch", func(f offboard.File) (offboard.Update, error) {
-			return offboard.ReleaseBatched(f, by.Name, because)
-		})
+		_, err := c.letGo(ctx, id, by, because, offboard.ReleaseBatched)
 		return err
 	})
 }

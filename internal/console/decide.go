@@ -65,7 +65,44 @@ func (c *Console) hold(r *http.Request, by Operator) (int, any, error) {
 }
 
 func (c *Console) release(r *http.Request, by Operator) (int, any, error) {
-	return c.because(r, by, "release", offboard.Release)
+	in, err := decode[BecauseRequest](r)
+	if err == nil {
+		err = tidy(&in.Because)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	id, err := pathID(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	k, err := c.letGo(r.Context(), id, by, in.Because, offboard.Release)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, c.caseOf(k), nil
+}
+
+// letGo lets a case be released under a rule. A removal that was only proposed
+// stands from then on: first, because a case that runs without it is cancelled.
+func (c *Console) letGo(ctx context.Context, id string, by Operator, because string, rule func(f offboard.File, by, because string) (offboard.Update, error)) (offboard.Case, error) {
+	f, err := c.opts.Store.Case(ctx, id)
+	if err != nil {
+		return offboard.Case{}, err
+	}
+	if _, err := rule(f, by.Name, because); err != nil {
+		return offboard.Case{}, err
+	}
+	if d := f.Person.Removal; d != nil && d.Proposed {
+		_, err := c.opts.Store.Reconsider(ctx, f.Person.ID,
+			func(p offboard.Person, _ offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
+				return offboard.Released(p), offboard.Verdict{}, nil
+			})
+		if err != nil {
+			return offboard.Case{}, err
+		}
+	}
+	return c.act(ctx, id, by, "release", func(f offboard.File) (offboard.Update, error) { return rule(f, by.Name, because) })
 }
 
 func (c *Console) retry(r *http.Request, by Operator) (int, any, error) {

@@ -108,8 +108,7 @@ func (s *sunset) propose(ctx context.Context, address string) error {
 			if live = prior.Live; live {
 				return p.Removal, offboard.Verdict{}, nil
 			}
-			d, v, err := offboard.OpenBy(p, prior, s.order, rules, s.opts.Now())
-			return d, offboard.Proposed(v, "proposed with all others whose only access was the same project: release or cancel it"), err
+			return s.sole.Propose(p, prior, s.order, rules, s.opts.Now())
 		})
 	if err != nil {
 		return err
@@ -128,6 +127,9 @@ func (s *sunset) propose(ctx context.Context, address string) error {
 // elsewhere tells why somebody's case would take away more than access to the
 // project, or could not; empty: it would not.
 func (s *sunset) elsewhere(ctx context.Context, address string, p offboard.Person, rules offboard.Rules) (string, error) {
+	if slices.Contains(s.sole.More, address) {
+		return "they have access to a project too that does not stand under organization " + s.sole.Organization + " in the configuration", nil
+	}
 	if p.Adopted() {
 		return "no identity provider knows them; look for them in Amplitude under Settings > Members & Groups", nil
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"offramp/internal/offboard"
@@ -64,9 +65,17 @@ func TestThePeopleOfAProjectThatEndsAreProposedOnce(t *testing.T) {
 	if held != 2 {
 		t.Errorf("%d proposed: %s", held, got)
 	}
+	ann := d.people[slices.IndexFunc(d.people, func(p *offboard.Person) bool { return p.ID == "p-ann" })]
+	if !offboard.Entitled(*ann, false, noon()) {
+		t.Errorf("whoever is only proposed is not entitled any more: %+v", ann.Removal)
+	}
 	again := d.want(201, `"opened":[],"live":["ann@example.com","bob@example.com","lee@example.com"]`, "operator", "POST", "/api/v1/sunsets", body)
 	if again[:9] == `{"batch":` {
 		t.Errorf("a batch of nobody: %s", again)
+	}
+	d.want(200, `"decided":2`, "operator", "POST", "/api/v1/batches/batch-1/release", `{"because":"meant"}`)
+	if r := ann.Removal; r == nil || !r.Stands(noon()) || r.Organization != "acme" || r.Project != 2001 {
+		t.Errorf("released: %+v", r)
 	}
 	d.access.fail = &offboard.RefusedError{Because: "add org_id"}
 	d.want(409, "add org_id", "operator", "POST", "/api/v1/sunsets", body)

@@ -45,6 +45,8 @@ func explainOpening(f File) string {
 	case d.LeaveDate:
 		text += fmt.Sprintf(" The person is not entitled to a seat from %s, by the leave date that the identity provider gives; "+
 			"clearing or moving it there ends or moves the case.", instant(d.From))
+	case d.Proposed:
+		text += fmt.Sprintf(" It is a proposal of %s: the person stays entitled to a seat until the case is released.", d.By)
 	case d.Keeps && d.Policy != "":
 		text += fmt.Sprintf(" The person keeps the seat; policy %s reduces what they may do there until what it acted upon no longer holds, "+
 			"which gives back what the case took.", d.Policy)

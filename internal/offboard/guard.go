@@ -12,6 +12,7 @@ type GuardFacts struct {
 	Outside   string    // why the address is out of the connection's reach; empty: it is not
 	Admin     string    // of what the leaver is the only admin, with what to do; empty: of nothing that can be seen
 	Token     string    // why Offramp's own access to Amplitude ends with this seat, with what to do; empty: it does not
+	Elsewhere string    // what a leaver whose only access ended can reach by now; empty: nothing
 	Unseen    string    // what the guards cannot see; empty: nothing
 	Approvers Approvers // who may approve
 	Now       time.Time
@@ -72,6 +73,9 @@ func Guard(f GuardFacts) Permission {
 	case f.Protected != "" && c.Override != OverrideAll:
 		return refuse(f.Protected + "; take them off the protected list, or remove them by hand in " +
 			"Amplitude under Settings > Members & Groups, then retry or resolve the case" + overriding(c))
+	case f.Elsewhere != "" && c.Override != OverrideAll:
+		return refuse("their only access was a project that ended, and by now they have " + f.Elsewhere + ", which would be taken too; " +
+			"cancel the case, or take that away first, then retry")
 	case f.Admin != "" && c.Override != OverrideAll && incident:
 		return refuse(f.Admin + ", then retry" + overriding(c))
 	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:

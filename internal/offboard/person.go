@@ -73,12 +73,16 @@ type Decision struct {
 	Policy    string    `json:"policy,omitempty"`     // made by this policy's trigger: ends when it no longer holds
 	Before    *Before   `json:"before,omitempty"`     // with Policy: what the trigger compares with
 	Keeps     bool      `json:"keeps,omitempty"`      // the plan is mover: the person stays entitled
+	Proposed  bool      `json:"proposed,omitempty"`   // waits, with its held case, for a person's word
+	Project   int       `json:"project,omitempty"`    // of Organization: their only access, which ends; 0: it is about everything
+	// Organization is where Project is.
+	Organization string `json:"organization,omitempty"`
 }
 
-// Stands reports whether the decision takes the seat away at now. A nil one, and
-// one that keeps the seat, never does.
+// Stands reports whether the decision takes the seat away at now. A nil one, one
+// that keeps the seat, and one that is only proposed never do.
 func (d *Decision) Stands(now time.Time) bool {
-	return d != nil && !d.Keeps && !now.Before(d.From) && (d.Until.IsZero() || now.Before(d.Until))
+	return d != nil && !d.Keeps && !d.Proposed && !now.Before(d.From) && (d.Until.IsZero() || now.Before(d.Until))
 }
 
 // Name is how the person is called in a sentence: display name, else given and

@@ -194,3 +194,37 @@ func TestAnIncidentIsNotPutOff(t *testing.T) {
 		t.Error("a case was begun while the person is entitled; it would be cancelled at once")
 	}
 }
+
+// A proposal takes nothing from anybody until a person releases it, and nothing
+// is left of it when the identity provider lets the person go first.
+func TestAProposalDoesNotStandAndGivesWayToADeparture(t *testing.T) {
+	t.Parallel()
+	r := ruled(policies(t))
+	sole := offboard.SoleAccess{Organization: "acme", Project: 2001}
+	is := entitled()
+	d, v, err := sole.Propose(is, offboard.PriorCase{}, offboard.Order{Reason: offboard.ProjectSunset, By: "sam"}, r, noon())
+	if err != nil || v.Open == nil {
+		t.Fatal(v, err)
+	}
+	is.Removal = d
+	if !offboard.Entitled(is, false, noon()) {
+		t.Errorf("not entitled by a mere proposal: %+v", d)
+	}
+	gone := is
+	gone.Active = false
+	prior := offboard.PriorCase{Live: true, Plan: v.Open.Plan, Reason: offboard.ProjectSunset, Policy: v.Open.Policy, Batched: true}
+	if v := offboard.Decide(is, gone, prior, r, noon()); v.Join == nil || v.Join.Reason != offboard.Deactivated || !v.Lapsed {
+		t.Errorf("deactivated meanwhile: %+v", v)
+	}
+	is.Removal = offboard.Released(is)
+	if offboard.Entitled(is, false, noon()) || is.Removal.Project != 2001 || !d.Proposed {
+		t.Errorf("released: %+v", is.Removal)
+	}
+	f := offboard.GuardFacts{
+		File: offboard.File{Person: is, Case: offboard.Case{Reason: offboard.ProjectSunset, Plan: offboard.Leaver, State: offboard.StateRunning}},
+		Step: offboard.StepContain, Elsewhere: "access to project 2002", Now: noon(),
+	}
+	if p := offboard.Guard(f); p.Allowed || p.State != offboard.StateNeedsAttention {
+		t.Errorf("with other access by now: %+v", p)
+	}
+}

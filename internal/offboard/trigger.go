@@ -164,6 +164,7 @@ func leave(v Verdict, d departure, prior PriorCase, scheduled bool, r Rules, now
 			o = newOpening(d, r, now)
 		}
 		v.Join = &o
+		v.Lapsed = v.Lapsed || v.Decision == nil && d.is.Removal != nil && d.is.Removal.Proposed
 	case o.Reason.urgency() > prior.Reason.urgency() && !prior.Began:
 		o.Beside = true
 		v.Join = &o

@@ -62,7 +62,7 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 		if c.giving {
 			return giving(facts)
 		}
-		facts.Admin, facts.Token, facts.Unseen = seen.admin, seen.token, seen.unseen
+		facts.Admin, facts.Token, facts.Elsewhere, facts.Unseen = seen.admin, seen.token, seen.more, seen.unseen
 		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
 		if a.opts.Protected != nil {
 			facts.Protected = a.opts.Protected(f.Person)

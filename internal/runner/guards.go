@@ -31,6 +31,7 @@ type admins struct {
 type guarded struct {
 	admin   string // of what the leaver is the only admin
 	token   string // why Offramp itself needs the leaver's seat
+	more    string // what a leaver whose only access ended can reach by now
 	unseen  string // what could not be read
 	checked bool
 }
@@ -94,6 +95,11 @@ func (a *attempt) guards(ctx context.Context, c change) (g guarded, err error) {
 		g.token = "Offramp's own developer_token of " + strings.Join(tokens, " and ") + " was made in the leaver's name and ends with their seat: " +
 			"make one in somebody else's name, put it into developer_token, name them in protect.developer_token, and restart"
 	}
+	more, err := a.elsewhere(ctx)
+	if err != nil {
+		return g, err
+	}
+	g.more = more
 	g.admin, g.unseen = facts.Irreplaceable(address), strings.Join(facts.Unseen, "; ")
 	return g, nil
 }

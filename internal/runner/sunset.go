@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"offramp/amplitude"
 	"offramp/internal/offboard"
@@ -48,11 +49,91 @@ func (r *Runner) SoleAccess(ctx context.Context, organization string, project in
 					access[id] = append(access[id], m.Email)
 				}
 			}
+			delete(byGroup, g.ID)
+		}
+		for id, projects := range byGroup {
+			return out, unsure("group %s has access to project %d and is in no list of groups, so who is in it is not known", id, projects[0])
 		}
 	}
 	slices.Sort(out.Looked)
 	out.People = offboard.OnlyOn(project, access)
-	return out, nil
+	return out, org.each(ctx, &out)
+}
+
+// each asks about every person what they have access to. Their answers have to
+// agree with the lists: one that is cut short would make many people leave.
+func (o *organization) each(ctx context.Context, out *offboard.SoleAccess) error {
+	for _, who := range out.People {
+		all, err := o.accessOf(ctx, who)
+		for asked := retryAfter(err); asked > 0 && asked <= time.Minute; asked = retryAfter(err) { // a hundred a minute
+			select {
+			case <-time.After(asked):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			all, err = o.accessOf(ctx, who)
+		}
+		switch {
+		case notFound(err):
+			return unsure("Amplitude does not tell what %s has access to", who)
+		case err != nil:
+			return unread(out.Project, err)
+		case !slices.Contains(all, out.Project):
+			return unsure("Amplitude lists %s on project %d, and when asked about them does not", who, out.Project)
+		}
+		for _, other := range offboard.Elsewhere(out.Project, all) {
+			if slices.Contains(out.Looked, other) {
+				return unsure("the list of who has access to project %d leaves out %s, who has", other, who)
+			}
+			if !slices.Contains(out.More, who) {
+				out.More = append(out.More, who)
+			}
+		}
+	}
+	return nil
+}
+
+// accessOf reads to which projects of an organization a member has access.
+func (o *organization) accessOf(ctx context.Context, address string) (projects []int, err error) {
+	grants, err := o.Client.Access(ctx, address)
+	for _, g := range grants {
+		projects = append(projects, g.ProjectID)
+	}
+	return projects, err
+}
+
+// elsewhere tells what somebody who is removed because a project ended can reach
+// besides it by now; empty: nothing. Much may happen until a proposal is released.
+func (a *attempt) elsewhere(ctx context.Context) (string, error) {
+	d := a.file.Person.Removal
+	if a.file.Case.Reason != offboard.ProjectSunset || d == nil || d.Project == 0 {
+		return "", nil
+	}
+	for _, org := range a.reach(a.file.Case.Connection) {
+		if org.Name != d.Organization {
+			s, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
+			if err != nil {
+				return "", err
+			}
+			if !s.clear() {
+				return "a seat in organization " + org.Name, nil
+			}
+			continue
+		}
+		all, err := org.accessOf(ctx, a.file.Case.Address)
+		if err != nil && !notFound(err) { // without a seat there is no access
+			return "", err
+		}
+		if more := offboard.Elsewhere(d.Project, all); len(more) > 0 {
+			return fmt.Sprintf("access to project %d", more[0]), nil
+		}
+	}
+	return "", nil
+}
+
+// unsure refuses to propose anybody where Amplitude contradicts itself.
+func unsure(format string, args ...any) error {
+	return &offboard.RefusedError{Because: fmt.Sprintf(format, args...) + ": nobody is proposed; try again later, or look in Amplitude under Settings > Projects"}
 }
 
 // Seated reports whether an address has a seat in an organization.
