@@ -3,6 +3,7 @@ package amplitude_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"strings"
@@ -112,7 +113,7 @@ func TestACensusSaysThatMembersMayBeMissing(t *testing.T) {
 	}{
 		"a list cut short":       {&directory{members: people(250), extra: 100}, amplitude.ErrShortList},
 		"an empty list of 5":     {&directory{extra: 5}, amplitude.ErrShortList},
-		"people join in front":   {&directory{members: people(350), before: joinAtTheFront}, amplitude.ErrListMoved},
+		"one is listed twice":    {&directory{members: append(people(350), "P0007@example.com")}, amplitude.ErrShortList},
 		"it grows without bound": {&directory{members: people(350), before: func(d *directory, _ int) { d.extra += 1000 }}, amplitude.ErrListMoved},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,9 +130,84 @@ func TestACensusSaysThatMembersMayBeMissing(t *testing.T) {
 	}
 }
 
-func joinAtTheFront(d *directory, n int) {
-	if n == 2 {
-		d.members = append([]string{"new@example.com"}, d.members...)
+// shuffle brings the members into another order before each request.
+func shuffle() func(*directory, int) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	return func(d *directory, _ int) {
+		rng.Shuffle(len(d.members), func(i, j int) { d.members[i], d.members[j] = d.members[j], d.members[i] })
+	}
+}
+
+func TestAListInAnotherOrderEachTimeIsReadUntilItIsComplete(t *testing.T) {
+	for _, n := range []int{40, 101, 253, 950} {
+		d := &directory{members: people(n), before: shuffle()}
+		seen, _, err := census(t, against(t, d).Census(), nil)
+		pages := (n + 99) / 100
+		t.Logf("%d members: %d requests for %d pages", n, d.asked, pages)
+		if err != nil || len(seen) != n || d.asked > 8*(pages+1)+20 {
+			t.Errorf("%d members: saw %d in %d requests, %v", n, len(seen), d.asked, err)
+		}
+	}
+}
+
+func TestAListWithoutOrderIsNotReadForEver(t *testing.T) {
+	// It announces one more than it ever shows, as one whose length is wrong.
+	d := &directory{members: people(450), extra: 1, before: shuffle()}
+	s := against(t, d).Census()
+	seen, _, err := census(t, s, nil)
+	if !errors.Is(err, amplitude.ErrShortList) || len(seen) != 450 {
+		t.Errorf("saw %d, %v", len(seen), err)
+	}
+	if d.asked > 65 {
+		t.Errorf("took %d requests for 5 pages", d.asked)
+	}
+	if s.Progress() != (amplitude.Progress{}) {
+		t.Errorf("a place to go on from: %+v", s.Progress())
+	}
+}
+
+// Somebody who leaves while a list without order is read was seen and is not
+// announced any more: they do not stand for somebody who was never shown.
+func TestWhoeverLeftDoesNotStandForSomebodyUnseen(t *testing.T) {
+	mix := shuffle()
+	d := &directory{members: people(250), extra: 1} // one is never shown
+	d.before = func(d *directory, n int) {
+		if n == 5 {
+			d.members = d.members[1:]
+		}
+		mix(d, n)
+	}
+	seen, _, err := census(t, against(t, d).Census(), nil)
+	if err == nil {
+		t.Errorf("complete with %d, and one was never shown", len(seen))
+	}
+}
+
+func TestACensusGoesOnInAnotherProcess(t *testing.T) {
+	d := &directory{members: people(950)}
+	c := against(t, d)
+	s := c.Census()
+	if s.Progress() != (amplitude.Progress{}) {
+		t.Fatalf("progress before the first request: %+v", s.Progress())
+	}
+	var first []string
+	for range 6 {
+		page, _, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page {
+			first = append(first, m.Email)
+		}
+	}
+	d.members = d.members[30:] // thirty leave while nobody reads
+	again := c.ResumeCensus(s.Progress(), first)
+	rest, _, err := census(t, again, nil)
+	if err != nil || len(first)+len(rest) != 950 || again.Seen() != 950 {
+		t.Errorf("%d before and %d after, %d in all, %v", len(first), len(rest), again.Seen(), err)
+	}
+	if d.asked > 13 {
+		t.Errorf("%d requests for ten pages", d.asked)
 	}
 }
 

@@ -24,9 +24,9 @@ var (
 	// ErrNotEnrolled says that the organization is not enrolled in an API that
 	// is by invitation, such as User Management.
 	ErrNotEnrolled = errors.New("the organization is not enrolled in this API")
-	// ErrShortList says that a list which did not change while it was read
-	// held fewer distinct entries than it announced. Absence from it proves
-	// nothing.
+	// ErrShortList says that a list whose length did not change while it was
+	// read held fewer distinct entries than it announced, however often it was
+	// read. Absence from it proves nothing.
 	ErrShortList = errors.New("the list held fewer entries than it announced")
 	// ErrListMoved says that a list changed so much while it was read that
 	// entries may have been passed over. Absence from it proves nothing.

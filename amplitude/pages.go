@@ -3,6 +3,7 @@ package amplitude
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"iter"
 )
 
@@ -19,26 +20,43 @@ type page[T any] struct {
 // The list can change while it is read. Entries that leave it move the others
 // forward, past the place where the next page begins; so when the total falls,
 // the walker reaches back by as much, and lets the following pages overlap
-// while the list keeps shrinking. This holds for a list in a stable order; one
-// without shows some entries twice and others never, which its length gives
-// away. A list that stands still costs one request per page.
+// while the list keeps shrinking. This holds for a list in a stable order, and
+// one that stands still costs one request per page.
+//
+// One without a stable order shows some entries twice and others never, which
+// its length gives away. It is read again, keeping what was seen, until one
+// reading shows as many entries as the list announces, or all of them together
+// show everybody it ever announced. A list that comes twice in the same order
+// holds no more, and is not read a third time.
 // It ends with ErrShortList or ErrListMoved where entries may be missing.
 type walker[T any] struct {
 	op    string
 	key   func(T) string
 	fetch func(ctx context.Context, start int) (page[T], error)
 
-	seen     map[string]struct{} // keys of what was handed out
-	requests int                 // that were answered
+	seen     map[string]int // keys of what was handed out, and the last reading that showed each
+	requests int            // that were answered
+	size     int            // entries of the largest page
 	// Positions 1 to covered of the list have been seen, as far as is known.
 	start, covered, overlap, total int
-	moved                          bool
-	ended                          bool
-	end                            error // why it ended early; nil: it is complete
+	ever                           int // entries announced so far: those that left count on
+
+	reading int          // counts from 1
+	here    int          // distinct entries that this reading showed
+	order   maphash.Hash // of this reading's entries, as they came
+	before  uint64       // the same of the reading before
+
+	moved bool
+	ended bool
+	end   error // why it ended early; nil: it is complete
 }
 
+// readings is how often a list without order is read at most, about: as often
+// as shows all of a thousand entries that come in another order each time.
+const readings = 8
+
 func newWalker[T any](op string, key func(T) string, fetch func(ctx context.Context, start int) (page[T], error)) *walker[T] {
-	return &walker[T]{op: op, key: key, fetch: fetch, seen: map[string]struct{}{}, start: 1, total: -1}
+	return &walker[T]{op: op, key: key, fetch: fetch, seen: map[string]int{}, start: 1, total: -1, reading: 1}
 }
 
 // next sends one request and returns the entries not seen before. Behind the
@@ -52,17 +70,26 @@ func (w *walker[T]) next(ctx context.Context) (fresh []T, done bool, err error) 
 		return nil, false, err
 	}
 	w.requests++
+	w.size = max(w.size, len(p.items))
 	for _, item := range p.items {
 		k := w.key(item)
-		if _, again := w.seen[k]; again {
-			continue
+		_, _ = w.order.WriteString(k + " ")
+		last, again := w.seen[k]
+		if last != w.reading {
+			w.seen[k] = w.reading
+			w.here++
 		}
-		w.seen[k] = struct{}{}
-		fresh = append(fresh, item)
+		if !again {
+			fresh = append(fresh, item)
+		}
 	}
 	fell := 0
-	if w.total >= 0 && p.total != w.total {
+	switch {
+	case w.total < 0:
+		w.ever = p.total
+	case p.total != w.total:
 		w.moved = true
+		w.ever += max(0, p.total-w.total)
 		fell = max(0, w.total-p.total)
 	}
 	w.total = p.total
@@ -78,18 +105,31 @@ func (w *walker[T]) next(ctx context.Context) (fresh []T, done bool, err error) 
 		w.covered = max(w.covered, w.start-1+len(p.items))
 	}
 	switch {
-	case w.covered >= w.total || len(p.items) == 0 && !gap:
+	case w.reading > 1 && len(w.seen) >= w.ever:
 		w.ended = true
-		if len(w.seen) < w.total {
-			w.end = w.missing()
-		}
-	case w.requests > 4*(w.total/scimPageSize+1)+20 || w.requests > maxPages:
-		w.moved, w.ended = true, true
-		w.end = w.missing()
+	case w.covered >= w.total || len(p.items) == 0 && !gap:
+		w.again()
+	case w.requests > readings*(w.total/max(w.size, 1)+1)+20 || w.requests > maxPages:
+		w.ended, w.end = true, w.missing()
 	default:
 		w.start = max(1, w.covered+1-w.overlap)
 	}
 	return fresh, w.ended, w.end
+}
+
+// again ends the walk with the list, or begins another reading of it.
+func (w *walker[T]) again() {
+	order := w.order.Sum64()
+	switch {
+	case w.here >= w.total:
+		w.ended = true
+	case w.reading > 1 && order == w.before:
+		w.ended, w.end = true, w.missing()
+	default:
+		w.reading, w.here, w.before = w.reading+1, 0, order
+		w.start, w.covered, w.overlap = 1, 0, 0
+		w.order.Reset()
+	}
 }
 
 // missing says why entries may be missing.
@@ -98,7 +138,7 @@ func (w *walker[T]) missing() error {
 	if w.moved {
 		because = ErrListMoved
 	}
-	return fmt.Errorf("amplitude %s: %s: %w", apiSCIM, w.op, because)
+	return fmt.Errorf("amplitude %s: %s, read %d times: %w", apiSCIM, w.op, w.reading, because)
 }
 
 // all yields what is left of the list. After an error nothing follows.

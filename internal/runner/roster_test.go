@@ -119,7 +119,7 @@ func TestAListThatLeavesPeopleOutProvesNoAbsence(t *testing.T) {
 		})
 	}
 	t.Run("a true list", func(t *testing.T) { story(t, large, "", "") })
-	for size, members := range map[string]int{"small": 40, "large": large} {
+	for size, members := range map[string]int{"tiny": 12, "small": 40, "large": large} {
 		for lie, s := range lies() {
 			t.Run(size+", "+lie, func(t *testing.T) { story(t, members, s[0], s[1]) })
 		}
@@ -146,6 +146,25 @@ func TestAListThatLeavesPeopleOutStopsNobody(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAListWithoutOrderIsReadUntilItIsComplete(t *testing.T) {
+	t.Parallel()
+	inBubble(t, setup{}, func(w *world) {
+		w.crowd(146)
+		w.hire(4)
+		w.set(amplitudefake.SwitchOrder, "shuffle")
+		w.dismiss(4)
+		w.work(4, 3*time.Hour, func() bool { return w.live() == 0 })
+		w.judge(4, 150)
+		for _, c := range w.all() {
+			for _, l := range w.looks(c.ID) {
+				if l.Seen[0].How != "list" {
+					t.Errorf("%s, look %d: %s", c.Address, l.Number, l.Seen[0].How)
+				}
+			}
+		}
+	})
 }
 
 func TestAnEmptyListEndsNoCaseUntilItIsPutRight(t *testing.T) {
