@@ -19,7 +19,7 @@ const stalled = 10 * time.Minute
 const probes = 5
 
 // errLie means that a list left out somebody who is there.
-var errLie = errors.New("the member list is much shorter than before, and somebody it leaves out answers when asked directly")
+var errLie = errors.New("the member list leaves out members of the one before, and one of them answers when asked directly")
 
 // sweep is one reading of every member and every group. It counts from when it
 // began, whatever was read later.
@@ -199,10 +199,10 @@ func byMember(groups []amplitude.Group) map[string][]group {
 	return out
 }
 
-// plausible compares a complete list with the one before. Where it lacks more
-// members than we removed, and a little more, some of those are asked for
-// directly: if one answers, the list is a lie, and nobody's absence is taken
-// from it. A list without anybody is none.
+// plausible compares a complete list with the one before. Where it lacks
+// members whom we did not remove, some of those are asked for directly: if one
+// answers, the list is a lie, and nobody's absence is taken from it. A list
+// without anybody is none.
 func (r *roster) plausible(ctx context.Context, c *amplitude.Client, s *sweep) error {
 	if !s.compared {
 		s.doubted, s.compared = r.lacking(s), true
@@ -229,8 +229,8 @@ func (r *roster) plausible(ctx context.Context, c *amplitude.Client, s *sweep) e
 	return nil
 }
 
-// lacking picks members of the last list to ask for: none where the new one
-// lacks as few as may have left by themselves, 5 or 2 %.
+// lacking picks members of the last list to ask for: some of those whom the new
+// one lacks, all where they are few.
 func (r *roster) lacking(s *sweep) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,10 +244,10 @@ func (r *roster) lacking(s *sweep) []string {
 			missing = append(missing, m.Email)
 		}
 	}
-	if len(missing) <= max(5, len(r.last.members)/50) {
-		return nil
-	}
 	slices.Sort(missing)
+	if len(missing) <= probes {
+		return missing
+	}
 	var out []string
 	for i := range probes {
 		out = append(out, missing[i*(len(missing)-1)/(probes-1)])
@@ -256,12 +256,17 @@ func (r *roster) lacking(s *sweep) []string {
 }
 
 // distrust throws the reading away: until the list may be good again,
-// everybody is asked for directly.
+// everybody is asked for directly. One that was read several times in vain is
+// left alone for longer.
 func (r *roster) distrust(because error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	t := r.situation(traffic{})
+	if r.running != nil {
+		t.cost = max(t.cost, r.running.pages)
+	}
 	r.running = nil
-	r.doubt = r.now().Add(max(r.situation(traffic{}).patience(), shortest))
+	r.doubt = r.now().Add(max(t.patience(), shortest))
 	return fmt.Errorf("no absence is taken from the member list; members are asked for one by one until %s: %w",
 		r.doubt.UTC().Format("15:04:05 MST"), because)
 }

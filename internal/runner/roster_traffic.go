@@ -99,6 +99,9 @@ func (r *roster) traffic(key string) traffic {
 func (r *roster) situation(t traffic) traffic {
 	t.now, t.size, t.going, t.begun, t.doubt = r.now(), r.size, r.underway() != nil, r.begun, r.doubt
 	t.cost = (max(r.size, 1)+99)/100 + r.blocks
+	if r.last != nil { // a list without order was read several times
+		t.cost = max(t.cost, r.last.pages)
+	}
 	return t
 }
 
