@@ -24,6 +24,7 @@ import (
 type Store interface {
 	BeginSweep(ctx context.Context, organization string, every time.Duration) (w offboard.Sweep, mine bool, err error)
 	BeatSweep(ctx context.Context, w offboard.Sweep) error
+	LeaveSweep(ctx context.Context, w offboard.Sweep) error
 	TrustSweep(ctx context.Context, w offboard.Sweep) error
 	EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind, tell func([]offboard.Finding) []offboard.Message) error
 	Sweeps(ctx context.Context) ([]offboard.Sweep, error)
@@ -35,7 +36,7 @@ type Store interface {
 	SeatEvents(ctx context.Context, w offboard.Sweep, events []offboard.SeatEvent, since, newSince time.Time) error
 	Absences(ctx context.Context, w offboard.Sweep) (before, gone, ours int, err error)
 	Missing(ctx context.Context, w offboard.Sweep, suspects bool, after string, most int) ([]offboard.Seat, error)
-	Seen(ctx context.Context, w offboard.Sweep, most int) ([]offboard.Seat, error)
+	Seen(ctx context.Context, w offboard.Sweep, after string, most int) ([]offboard.Seat, error)
 
 	CompareSeats(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.SeatFacts) []offboard.Finding) (next string, err error)
 	CompareCases(ctx context.Context, w offboard.Sweep, since time.Time, after string, most int, decide func([]offboard.CaseFacts) []offboard.Finding) (next string, err error)
@@ -199,5 +200,19 @@ func (s *Sweeper) due(ctx context.Context, org Organization, every time.Duration
 		s.log.Info("another process has taken the comparison over", zap.String("organization", org.Name))
 		return false, nil
 	}
+	if err != nil && ctx.Err() != nil {
+		return true, errors.Join(err, s.leave(ctx, r.sweep))
+	}
 	return true, err
+}
+
+// parting is how long a process that stops may take to leave its sweep.
+const parting = 5 * time.Second
+
+// leave hands a sweep over: this process stops, and the next one, or another
+// replica, goes on with it at once.
+func (s *Sweeper) leave(ctx context.Context, w offboard.Sweep) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	defer cancel()
+	return s.opts.Store.LeaveSweep(ctx, w)
 }

@@ -112,22 +112,31 @@ func (r *run) fail(ctx context.Context, err error) error {
 }
 
 // seats reads the member list, one request for each hundred, into the record.
+// Where another process stood in the middle of it, it goes on from there.
 func (r *run) seats(ctx context.Context) (int, error) {
 	census := r.client.Census()
+	if r.sweep.Reading.Next > 0 {
+		seen, err := r.seen(ctx)
+		if err != nil {
+			return 0, err
+		}
+		census = r.client.ResumeCensus(amplitude.Progress(r.sweep.Reading), seen)
+	}
 	for done := false; !done; {
 		var page []amplitude.Member
 		err := r.patiently(ctx, func(ctx context.Context) (err error) {
 			page, done, err = census.Next(ctx)
 			return err
 		})
-		if err != nil {
-			return 0, err
-		}
 		seats := make([]offboard.Seat, 0, len(page))
 		for _, m := range page {
 			seats = append(seats, seatOf(m))
 		}
+		r.sweep.Reading = offboard.Reading(census.Progress())
 		if err := r.opts.Store.SeeSeats(ctx, r.sweep, seats); err != nil {
+			return 0, err
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -135,6 +144,22 @@ func (r *run) seats(ctx context.Context) (int, error) {
 		return 0, &distrust{because: "the list is empty, and Offramp's own key belongs to somebody"}
 	}
 	return census.Seen(), nil
+}
+
+// seen are the addresses that the sweep has recorded.
+func (r *run) seen(ctx context.Context) (all []string, err error) {
+	for after, more := "", true; more; {
+		page, err := r.opts.Store.Seen(ctx, r.sweep, after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, seat := range page {
+			all = append(all, seat.Address)
+			after = offboard.Fold(seat.Address)
+		}
+		more = len(page) == 1000
+	}
+	return all, nil
 }
 
 func seatOf(m amplitude.Member) offboard.Seat {
@@ -222,7 +247,7 @@ func (r *run) there(ctx context.Context, seat offboard.Seat) (there bool, err er
 // control is the positive control of absences: a member that the list did hold
 // answers directly. Three are asked, since one may just have been removed.
 func (r *run) control(ctx context.Context) error {
-	known, err := r.opts.Store.Seen(ctx, r.sweep, 3)
+	known, err := r.opts.Store.Seen(ctx, r.sweep, "", 3)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,6 @@ func TestAListThatLiesChangesNothing(t *testing.T) {
 		"cut in half":       func(w *world) { w.set("list_cut", "half") },
 		"shorter than said": func(w *world) { w.set("list_cut", "short") },
 		"empty with 200":    func(w *world) { w.set("list_cut", "empty") },
-		"shuffled":          func(w *world) { w.set("order", "shuffle") },
 		"404 to all":        func(w *world) { w.set("answer_404", "true") },
 		"an error with 200": func(w *world) {
 			if _, err := w.fake.AddFault(amplitudefake.Fault{Kind: amplitudefake.FaultErrorBody, Match: amplitudefake.Match{Surface: "scim"}}); err != nil {
@@ -86,7 +85,6 @@ func TestAListThatLiesChangesNothing(t *testing.T) {
 				}
 				// The truth is believed again, and resolves both.
 				w.set("list_cut", "off")
-				w.set("order", "insertion")
 				w.set("answer_404", "false")
 				w.fake.RemoveFault(0)
 				if len(w.fake.PersonState("jo@example.com").Members) > 0 {

@@ -118,8 +118,9 @@ type OwnerFacts struct {
 type Sweep struct {
 	Organization string
 	Number       int64
+	Claim        int64 // of the process that works at it: each one has its own
 	Running      bool
-	Asked        time.Time // by an operator, and not begun since; zero: nobody asked
+	Asked        time.Time // by an operator, or by a process that stopped, and not begun since; zero: nobody asked
 	AskedBy      string
 	Started      time.Time
 	Beat         time.Time
@@ -130,11 +131,27 @@ type Sweep struct {
 	Failed       string    // why the last one is not trusted
 	AuditUntil   time.Time
 	AdminsAt     time.Time
+	Reading      Reading // how far it has come; zero: nothing to go on with
+}
+
+// Reading is how far the member list has been read: with the seats that a sweep
+// has recorded, what it takes to go on with it.
+type Reading struct {
+	Next  int // position that is read next
+	Total int // members announced last
+	Ever  int // members announced in all
+}
+
+// Resumes reports whether a sweep that another process left can be gone on with.
+// What was seen longer ago says too little about now.
+func (s Sweep) Resumes(now time.Time) bool {
+	const fresh = time.Hour
+	return s.Reading.Next > 0 && now.Sub(s.Beat).Abs() <= fresh
 }
 
 // Due reports whether the next sweep may begin at now: every after the last one
-// began, sooner where that one was not trusted, at once where an operator asked. A clock that was set back does not
-// hold it up.
+// began, sooner where that one was not trusted, at once where somebody asked. A
+// clock that was set back does not hold it up.
 func (s Sweep) Due(every time.Duration, now time.Time) bool {
 	if !s.Asked.IsZero() {
 		return true

@@ -64,14 +64,17 @@ func (s *Store) Migrate(ctx context.Context, more func(context.Context) error) (
 	return s.settle(ctx)
 }
 
-// settle frees the leases of a process that died: on SQLite there is no other
-// process that could hold one.
+// settle frees the leases and the comparisons of a process that died: on SQLite
+// there is no other process that could hold one.
 func (s *Store) settle(ctx context.Context) error {
 	if s.postgres {
 		return nil
 	}
 	return s.transact(ctx, func(t *tx) error {
 		if err := t.FreeRotations(ctx, t.now.UnixMilli()); err != nil {
+			return err
+		}
+		if err := t.FreeSweeps(ctx, t.now.UnixMilli()); err != nil {
 			return err
 		}
 		return t.FreeLeases(ctx, t.now.UnixMilli())

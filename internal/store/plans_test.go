@@ -123,6 +123,7 @@ func whole() map[string][]string {
 		"LiveReview":       {"SCAN review USING INDEX review_live"},
 		"Reviews":          {"SCAN review USING INDEX sqlite_autoindex_review_1"},
 		"FreeRotations":    {"SCAN rotation"}, // once, at the start
+		"FreeSweeps":       {"SCAN sweep"},
 		"CountRotations":   {"SCAN rotation"}, // one for each credential and quarter
 	}
 }

@@ -193,9 +193,9 @@ func seatOf(r db.Member) offboard.Seat {
 	}
 }
 
-// Seen lists a few seats that a sweep saw.
-func (s *Store) Seen(ctx context.Context, w offboard.Sweep, n int) ([]offboard.Seat, error) {
-	rows, err := s.queries().SeatsSwept(ctx, db.SeatsSweptParams{Organization: w.Organization, Sweep: w.Number, Most: most(n)})
+// Seen lists a page of the seats that a sweep saw, by address.
+func (s *Store) Seen(ctx context.Context, w offboard.Sweep, after string, n int) ([]offboard.Seat, error) {
+	rows, err := s.queries().SeatsSwept(ctx, db.SeatsSweptParams{Organization: w.Organization, Sweep: w.Number, After: after, Most: most(n)})
 	if err != nil {
 		return nil, fmt.Errorf("list seats: %w", err)
 	}

@@ -11,8 +11,10 @@ import (
 )
 
 // BeginSweep begins the sweep of an organization where one is due: the first
-// every after the last began, or an operator asked. mine is false where none is
-// due, or where another process is at one and shows signs of life.
+// every after the last began, or an operator asked. One that another process
+// left is gone on with while that makes sense: then w.Reading is where it stood.
+// mine is false where none is due, or where another process is at one and shows
+// signs of life.
 func (s *Store) BeginSweep(ctx context.Context, organization string, every time.Duration) (w offboard.Sweep, mine bool, err error) {
 	err = s.transact(ctx, func(t *tx) error {
 		row, err := t.LockSweep(ctx, organization)
@@ -24,8 +26,10 @@ func (s *Store) BeginSweep(ctx context.Context, organization string, every time.
 			return nil
 		}
 		mine = true
-		w.Number, w.Running, w.Asked, w.AskedBy = w.Number+1, true, time.Time{}, ""
-		w.Started, w.Beat = t.now, t.now
+		if !w.Resumes(t.now) {
+			w.Number, w.Started, w.Reading = w.Number+1, t.now, offboard.Reading{}
+		}
+		w.Claim, w.Running, w.Asked, w.AskedBy, w.Beat = w.Claim+1, true, time.Time{}, "", t.now
 		return t.saveSweep(ctx, w)
 	})
 	return w, mine, err
@@ -45,16 +49,34 @@ func (s *Store) AskSweep(ctx context.Context, organization, by string) (w offboa
 	return w, err
 }
 
+// LeaveSweep ends the work of this process at a sweep, which any other one may
+// go on with at once.
+func (s *Store) LeaveSweep(ctx context.Context, w offboard.Sweep) error {
+	return s.sweeping(ctx, w, func(t *tx) error {
+		row, err := t.LockSweep(ctx, w.Organization)
+		if err != nil {
+			return fmt.Errorf("leave a sweep: %w", err)
+		}
+		is := sweepOf(row)
+		is.Running, is.Asked = false, t.now
+		return t.saveSweep(ctx, is)
+	})
+}
+
 // BeatSweep shows that a sweep which waits is alive. ErrFenced: another one has
 // taken over.
 func (s *Store) BeatSweep(ctx context.Context, w offboard.Sweep) error {
 	return s.sweeping(ctx, w, func(*tx) error { return nil })
 }
 
-// sweeping lets f write for a sweep that is still at work.
+// sweeping lets f write for a sweep that is still at work, and records how far
+// it has come in the member list.
 func (s *Store) sweeping(ctx context.Context, w offboard.Sweep, f func(*tx) error) error {
 	return s.transact(ctx, func(t *tx) error {
-		n, err := t.BeatSweep(ctx, db.BeatSweepParams{BeatAt: t.now.UnixMilli(), Organization: w.Organization, Number: w.Number})
+		n, err := t.BeatSweep(ctx, db.BeatSweepParams{
+			BeatAt: t.now.UnixMilli(), ListNext: int64(w.Reading.Next), ListTotal: int64(w.Reading.Total), ListEver: int64(w.Reading.Ever),
+			Organization: w.Organization, Number: w.Number, Claim: w.Claim,
+		})
 		if err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
@@ -91,7 +113,7 @@ func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboa
 		}
 		is := sweepOf(row)
 		is.Running, is.Finished, is.Note, is.Failed = false, t.now, w.Note, w.Failed
-		is.AuditUntil, is.AdminsAt = w.AuditUntil, w.AdminsAt
+		is.AuditUntil, is.AdminsAt, is.Reading = w.AuditUntil, w.AdminsAt, offboard.Reading{}
 		if w.Failed == "" {
 			is.Trusted, is.Members = t.now, w.Members
 			if err := t.resolve(ctx, w, checked); err != nil {
@@ -138,7 +160,8 @@ func (t *tx) saveSweep(ctx context.Context, w offboard.Sweep) error {
 	err := t.SaveSweep(ctx, db.SaveSweepParams{
 		Number: w.Number, Running: w.Running, AskedAt: millis(w.Asked), AskedBy: w.AskedBy, StartedAt: millis(w.Started),
 		BeatAt: millis(w.Beat), FinishedAt: millis(w.Finished), TrustedAt: millis(w.Trusted), Members: int64(w.Members), Note: w.Note,
-		Failed: w.Failed, AuditUntil: millis(w.AuditUntil), AdminsAt: millis(w.AdminsAt), Organization: w.Organization,
+		Failed: w.Failed, AuditUntil: millis(w.AuditUntil), AdminsAt: millis(w.AdminsAt), Claim: w.Claim, ListNext: int64(w.Reading.Next),
+		ListTotal: int64(w.Reading.Total), ListEver: int64(w.Reading.Ever), Organization: w.Organization,
 	})
 	if err != nil {
 		return fmt.Errorf("save a sweep: %w", err)
@@ -151,5 +174,6 @@ func sweepOf(r db.Sweep) offboard.Sweep {
 		Organization: r.Organization, Number: r.Number, Running: r.Running, Asked: moment(r.AskedAt), AskedBy: r.AskedBy,
 		Started: moment(r.StartedAt), Beat: moment(r.BeatAt), Finished: moment(r.FinishedAt), Trusted: moment(r.TrustedAt),
 		Members: int(r.Members), Note: r.Note, Failed: r.Failed, AuditUntil: moment(r.AuditUntil), AdminsAt: moment(r.AdminsAt),
+		Claim: r.Claim, Reading: offboard.Reading{Next: int(r.ListNext), Total: int(r.ListTotal), Ever: int(r.ListEver)},
 	}
 }

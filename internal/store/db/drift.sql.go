@@ -31,17 +31,30 @@ func (q *Queries) AcknowledgeFinding(ctx context.Context, arg AcknowledgeFinding
 }
 
 const beatSweep = `-- name: BeatSweep :execrows
-update sweep set beat_at = $1 where organization = $2 and number = $3 and running
+update sweep set beat_at = $1, list_next = $2, list_total = $3, list_ever = $4
+where organization = $5 and number = $6 and claim = $7 and running
 `
 
 type BeatSweepParams struct {
 	BeatAt       int64
+	ListNext     int64
+	ListTotal    int64
+	ListEver     int64
 	Organization string
 	Number       int64
+	Claim        int64
 }
 
 func (q *Queries) BeatSweep(ctx context.Context, arg BeatSweepParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, beatSweep, arg.BeatAt, arg.Organization, arg.Number)
+	result, err := q.db.ExecContext(ctx, beatSweep,
+		arg.BeatAt,
+		arg.ListNext,
+		arg.ListTotal,
+		arg.ListEver,
+		arg.Organization,
+		arg.Number,
+		arg.Claim,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -477,6 +490,16 @@ func (q *Queries) ForgetSeatGroups(ctx context.Context, arg ForgetSeatGroupsPara
 	return err
 }
 
+const freeSweeps = `-- name: FreeSweeps :exec
+update sweep set running = false, asked_at = $1 where running
+`
+
+// FreeSweeps is for a start, when no other process can be at work.
+func (q *Queries) FreeSweeps(ctx context.Context, askedAt int64) error {
+	_, err := q.db.ExecContext(ctx, freeSweeps, askedAt)
+	return err
+}
+
 const groupsOfSeat = `-- name: GroupsOfSeat :many
 select organization, address_key, group_id, group_name, sweep, first_seen from member_group where organization = $1 and address_key = $2 order by group_name, group_id
 `
@@ -647,7 +670,7 @@ insert into sweep (organization, number, running, asked_at, asked_by, started_at
     note, failed, audit_until, admins_at)
 values ($1, 0, false, 0, '', 0, 0, 0, 0, 0, '', '', 0, 0)
 on conflict (organization) do update set organization = excluded.organization
-returning organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at
+returning organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at, claim, list_next, list_total, list_ever
 `
 
 // LockSweep makes the row where there is none, and keeps others away.
@@ -669,6 +692,10 @@ func (q *Queries) LockSweep(ctx context.Context, organization string) (Sweep, er
 		&i.Failed,
 		&i.AuditUntil,
 		&i.AdminsAt,
+		&i.Claim,
+		&i.ListNext,
+		&i.ListTotal,
+		&i.ListEver,
 	)
 	return i, err
 }
@@ -1029,8 +1056,9 @@ func (q *Queries) SaveFinding(ctx context.Context, arg SaveFindingParams) (Findi
 const saveSweep = `-- name: SaveSweep :exec
 update sweep set number = $1, running = $2, asked_at = $3, asked_by = $4, started_at = $5,
     beat_at = $6, finished_at = $7, trusted_at = $8, members = $9, note = $10, failed = $11,
-    audit_until = $12, admins_at = $13
-where organization = $14
+    audit_until = $12, admins_at = $13, claim = $14, list_next = $15, list_total = $16,
+    list_ever = $17
+where organization = $18
 `
 
 type SaveSweepParams struct {
@@ -1047,6 +1075,10 @@ type SaveSweepParams struct {
 	Failed       string
 	AuditUntil   int64
 	AdminsAt     int64
+	Claim        int64
+	ListNext     int64
+	ListTotal    int64
+	ListEver     int64
 	Organization string
 }
 
@@ -1065,6 +1097,10 @@ func (q *Queries) SaveSweep(ctx context.Context, arg SaveSweepParams) error {
 		arg.Failed,
 		arg.AuditUntil,
 		arg.AdminsAt,
+		arg.Claim,
+		arg.ListNext,
+		arg.ListTotal,
+		arg.ListEver,
 		arg.Organization,
 	)
 	return err
@@ -1326,7 +1362,7 @@ func (q *Queries) SomeAssets(ctx context.Context, arg SomeAssetsParams) ([]SomeA
 }
 
 const sweepOf = `-- name: SweepOf :one
-select organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at from sweep where organization = $1
+select organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at, claim, list_next, list_total, list_ever from sweep where organization = $1
 `
 
 func (q *Queries) SweepOf(ctx context.Context, organization string) (Sweep, error) {
@@ -1347,12 +1383,16 @@ func (q *Queries) SweepOf(ctx context.Context, organization string) (Sweep, erro
 		&i.Failed,
 		&i.AuditUntil,
 		&i.AdminsAt,
+		&i.Claim,
+		&i.ListNext,
+		&i.ListTotal,
+		&i.ListEver,
 	)
 	return i, err
 }
 
 const sweeps = `-- name: Sweeps :many
-select organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at from sweep order by organization
+select organization, number, running, asked_at, asked_by, started_at, beat_at, finished_at, trusted_at, members, note, failed, audit_until, admins_at, claim, list_next, list_total, list_ever from sweep order by organization
 `
 
 func (q *Queries) Sweeps(ctx context.Context) ([]Sweep, error) {
@@ -1379,6 +1419,10 @@ func (q *Queries) Sweeps(ctx context.Context) ([]Sweep, error) {
 			&i.Failed,
 			&i.AuditUntil,
 			&i.AdminsAt,
+			&i.Claim,
+			&i.ListNext,
+			&i.ListTotal,
+			&i.ListEver,
 		); err != nil {
 			return nil, err
 		}

@@ -450,6 +450,10 @@ type Sweep struct {
 	Failed       string
 	AuditUntil   int64
 	AdminsAt     int64
+	Claim        int64
+	ListNext     int64
+	ListTotal    int64
+	ListEver     int64
 }
 
 type Task struct {

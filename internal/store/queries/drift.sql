@@ -15,11 +15,17 @@ returning *;
 -- name: SaveSweep :exec
 update sweep set number = @number, running = @running, asked_at = @asked_at, asked_by = @asked_by, started_at = @started_at,
     beat_at = @beat_at, finished_at = @finished_at, trusted_at = @trusted_at, members = @members, note = @note, failed = @failed,
-    audit_until = @audit_until, admins_at = @admins_at
+    audit_until = @audit_until, admins_at = @admins_at, claim = @claim, list_next = @list_next, list_total = @list_total,
+    list_ever = @list_ever
 where organization = @organization;
 
 -- name: BeatSweep :execrows
-update sweep set beat_at = @beat_at where organization = @organization and number = @number and running;
+update sweep set beat_at = @beat_at, list_next = @list_next, list_total = @list_total, list_ever = @list_ever
+where organization = @organization and number = @number and claim = @claim and running;
+
+-- FreeSweeps is for a start, when no other process can be at work.
+-- name: FreeSweeps :exec
+update sweep set running = false, asked_at = @asked_at where running;
 
 -- name: SeeSeat :exec
 insert into member (organization, address_key, address, name, name_key, plain_key, role, pending, sweep, first_seen, last_seen, gone_at)
