@@ -34,8 +34,8 @@ type Store interface {
 	SawGroups(ctx context.Context, w offboard.Sweep) error
 	SawAdmins(ctx context.Context, w offboard.Sweep, addresses []string) error
 	SeatEvents(ctx context.Context, w offboard.Sweep, events []offboard.SeatEvent, since, newSince time.Time) error
-	Absences(ctx context.Context, w offboard.Sweep) (before, gone, ours int, err error)
-	Missing(ctx context.Context, w offboard.Sweep, suspects bool, after string, most int) ([]offboard.Seat, error)
+	Missing(ctx context.Context, w offboard.Sweep, suspects bool, most int) ([]offboard.Seat, error)
+	WatchedUnseen(ctx context.Context, w offboard.Sweep, since time.Time, most int) ([]string, error)
 	Seen(ctx context.Context, w offboard.Sweep, after string, most int) ([]offboard.Seat, error)
 
 	CompareSeats(ctx context.Context, w offboard.Sweep, after string, most int, decide func([]offboard.SeatFacts) []offboard.Finding) (next string, err error)

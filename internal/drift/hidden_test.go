@@ -21,16 +21,18 @@ func (w *world) told() []offboard.Message {
 	return all
 }
 
+// toSecurity lets the channel of security be told of findings.
+func toSecurity(o *drift.Options) {
+	o.Audience = offboard.Audience{Channels: func(a offboard.About) []string {
+		if a == offboard.AboutDrift {
+			return []string{"security"}
+		}
+		return nil
+	}}
+}
+
 func TestChannelsAreToldOfACriticalFindingOnce(t *testing.T) {
-	channels := func(o *drift.Options) {
-		o.Audience = offboard.Audience{Channels: func(a offboard.About) []string {
-			if a == offboard.AboutDrift {
-				return []string{"security"}
-			}
-			return nil
-		}}
-	}
-	onBoth(t, setup{drift: channels}, func(w *world) {
+	onBoth(t, setup{drift: toSecurity}, func(w *world) {
 		w.seat("stranger@example.com", "Stranger") // a warning, which the console shows
 		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
 		w.deactivate()

@@ -191,47 +191,53 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 
 func (r *run) at() moment { return moment{organization: r.org.Name, now: r.now()} }
 
-// absent decides about entitled people who have no seat in any organization
-// that their connection reaches. A connection belongs to the first of these.
-func (r *run) absent(ctx context.Context) (bool, error) {
+// missed names the connections whose people without a seat are looked for here:
+// a connection belongs to the first of the organizations that it reaches. Of
+// those left out not all organizations have been read.
+func (r *run) missed(ctx context.Context) (mine, left []string, err error) {
 	read, err := r.known(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range r.rules.names {
+		reach := r.rules.reach[c]
+		switch {
+		case len(reach) == 0 || reach[0] != r.org.Name:
+		case slices.ContainsFunc(reach, func(org string) bool { return org != r.org.Name && read[org].Trusted.IsZero() }):
+			left = append(left, c)
+		default:
+			mine = append(mine, c)
+		}
+	}
+	return mine, left, nil
+}
+
+// absent decides about entitled people who have no seat in any organization
+// that their connection reaches.
+func (r *run) absent(ctx context.Context) (bool, error) {
+	mine, left, err := r.missed(ctx)
 	if err != nil {
 		return false, err
 	}
-	whole := true
-	for _, c := range r.opts.Connections {
-		reach := r.rules.reach[c.Name]
-		if len(reach) == 0 || reach[0] != r.org.Name {
-			continue
-		}
-		if slices.ContainsFunc(reach, func(org string) bool { return read[org].Trusted.IsZero() }) {
-			whole = false
-			r.notes = append(r.notes, "who is entitled and has no seat was not looked at for connection "+c.Name+": not all of its organizations have been read")
-			continue
-		}
-		if err := r.missed(ctx, c.Name, reach); err != nil {
-			return false, err
-		}
+	for _, c := range left {
+		r.notes = append(r.notes, "who is entitled and has no seat was not looked at for connection "+c+": not all of its organizations have been read")
 	}
-	return whole, nil
-}
-
-// missed decides about the people of one connection.
-func (r *run) missed(ctx context.Context, connection string, reach []string) error {
 	at := r.at()
-	for after, more := "", true; more; more = after != "" {
-		next, err := r.opts.Store.CompareAbsent(ctx, r.sweep, connection, reach, after, pageSize, func(all []offboard.PersonFacts) (out []offboard.Finding) {
-			for _, f := range all {
-				out = append(out, r.rules.absent(at, f)...)
+	for _, c := range mine {
+		for after, more := "", true; more; more = after != "" {
+			next, err := r.opts.Store.CompareAbsent(ctx, r.sweep, c, r.rules.reach[c], after, pageSize, func(all []offboard.PersonFacts) (out []offboard.Finding) {
+				for _, f := range all {
+					out = append(out, r.rules.absent(at, f)...)
+				}
+				return out
+			})
+			if err != nil {
+				return false, err
 			}
-			return out
-		})
-		if err != nil {
-			return err
+			after = next
 		}
-		after = next
 	}
-	return nil
+	return len(left) == 0, nil
 }
 
 // owners decides about owners of content who have no seat.

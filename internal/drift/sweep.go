@@ -3,7 +3,6 @@ package drift
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -22,16 +21,12 @@ type run struct {
 	notes  []string // what was not checked, and why
 }
 
-// distrust is why a member list is not believed: nothing follows from it.
-type distrust struct{ because string }
-
-func (e *distrust) Error() string { return e.because }
-
 // all reads, compares, and ends the sweep.
 func (r *run) all(ctx context.Context) error {
 	members, err := r.seats(ctx)
+	more := 0
 	if err == nil {
-		err = r.plausible(ctx, members)
+		more, err = r.plausible(ctx)
 	}
 	if err != nil {
 		return r.fail(ctx, err)
@@ -39,7 +34,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.opts.Store.TrustSweep(ctx, r.sweep); err != nil {
 		return err
 	}
-	r.sweep.Members = members
+	r.sweep.Members = members + more
 	checked, err := r.rest(ctx)
 	if err != nil {
 		return err
@@ -48,7 +43,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.opts.Store.EndSweep(ctx, r.sweep, checked, r.tell); err != nil {
 		return err
 	}
-	r.log.Info("compared with Amplitude", zap.String("organization", r.org.Name), zap.Int("members", members),
+	r.log.Info("compared with Amplitude", zap.String("organization", r.org.Name), zap.Int("members", r.sweep.Members),
 		zap.Duration("took", r.now().Sub(r.sweep.Started)))
 	return nil
 }
@@ -85,30 +80,6 @@ func (r *run) rest(ctx context.Context) ([]offboard.FindingKind, error) {
 		}
 	}
 	return checked, nil
-}
-
-// fail ends a sweep that led to nothing: no absence follows from it, no finding
-// is resolved, and that it happened is a finding itself.
-func (r *run) fail(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errors.Is(err, offboard.ErrFenced) || errors.Is(err, offboard.ErrUnavailable) {
-		return err
-	}
-	_, lie := errors.AsType[*distrust](err)
-	_, api := errors.AsType[*amplitude.Error](err)
-	if !lie && !api && !errors.Is(err, amplitude.ErrShortList) && !errors.Is(err, amplitude.ErrListMoved) {
-		return err // the record
-	}
-	r.sweep.Failed = err.Error()
-	r.log.Warn("the member list is not trusted: nothing follows from it", zap.String("organization", r.org.Name), zap.Error(err))
-	found := offboard.Finding{
-		Kind: offboard.ListUntrusted, Severity: offboard.ListUntrusted.Severity(), Object: "members",
-		Text:     "the member list of " + r.org.Name + " cannot be trusted: " + err.Error() + "; what the sweep before it found stands",
-		Proposed: "check the SCIM key and the endpoint with offramp doctor; the list is read again within half an hour",
-	}
-	if err := r.opts.Store.SaveFindings(ctx, r.sweep, found); err != nil {
-		return err
-	}
-	return r.opts.Store.EndSweep(ctx, r.sweep, nil, nil)
 }
 
 // seats reads the member list, one request for each hundred, into the record.
@@ -164,100 +135,6 @@ func (r *run) seen(ctx context.Context) (all []string, err error) {
 
 func seatOf(m amplitude.Member) offboard.Seat {
 	return offboard.Seat{Address: m.Email, Name: strings.TrimSpace(m.GivenName + " " + m.FamilyName), Pending: m.Pending()}
-}
-
-// slack is how many seats may be gone without a case of ours before some of
-// them are asked for directly.
-func slack(before int) int { return max(5, before/50) }
-
-const probes = 5
-
-// plausible asks directly for members that the list did not hold: for each one
-// whose absence would resolve a finding, and for some where many are missing.
-// It is a distrust where a list is a lie.
-func (r *run) plausible(ctx context.Context, members int) error {
-	before, gone, ours, err := r.opts.Store.Absences(ctx, r.sweep)
-	if err != nil {
-		return err
-	}
-	var ask []offboard.Seat
-	odd := gone-ours > slack(before)
-	if odd {
-		missing, err := r.opts.Store.Missing(ctx, r.sweep, false, "", 100)
-		if err != nil {
-			return err
-		}
-		for i := range min(probes, len(missing)) {
-			ask = append(ask, missing[i*len(missing)/probes])
-		}
-		for _, seat := range ask {
-			there, err := r.there(ctx, seat)
-			if err != nil {
-				return err
-			}
-			if there {
-				return &distrust{because: fmt.Sprintf("the list holds %d of the %d members that were there before, "+
-					"and members that it does not hold answer when they are asked for directly", members, before)}
-			}
-		}
-	}
-	controlled := false
-	for after := ""; ; {
-		suspects, err := r.opts.Store.Missing(ctx, r.sweep, true, after, 100)
-		if err != nil {
-			return err
-		}
-		for _, seat := range suspects {
-			after = offboard.Fold(seat.Address)
-			there, err := r.there(ctx, seat)
-			if err != nil {
-				return err
-			}
-			if there { // the list did not show them, and they are there
-				if err := r.opts.Store.SeeSeats(ctx, r.sweep, []offboard.Seat{seat}); err != nil {
-					return err
-				}
-			}
-			controlled = true
-		}
-		if len(suspects) < 100 {
-			break
-		}
-	}
-	if len(ask) > 0 || controlled {
-		return r.control(ctx)
-	}
-	return nil
-}
-
-// there asks for one member directly.
-func (r *run) there(ctx context.Context, seat offboard.Seat) (there bool, err error) {
-	err = r.patiently(ctx, func(ctx context.Context) error {
-		_, err := r.client.Member(ctx, seat.Address)
-		if e, ok := errors.AsType[*amplitude.Error](err); ok && e.NotFound() {
-			there = false
-			return nil
-		}
-		there = err == nil
-		return err
-	})
-	return there, err
-}
-
-// control is the positive control of absences: a member that the list did hold
-// answers directly. Three are asked, since one may just have been removed.
-func (r *run) control(ctx context.Context) error {
-	known, err := r.opts.Store.Seen(ctx, r.sweep, "", 3)
-	if err != nil {
-		return err
-	}
-	for _, seat := range known {
-		there, err := r.there(ctx, seat)
-		if err != nil || there {
-			return err
-		}
-	}
-	return &distrust{because: "members that the list holds are not found when they are asked for directly, so that an absence proves nothing"}
 }
 
 // tries is how often in a row one request may fail for a while.

@@ -79,6 +79,7 @@ type world struct {
 	fake      *amplitudefake.Fake
 	beta      *amplitudefake.Fake // the second organization; nil: there is none
 	client    *amplitude.Client
+	transport http.RoundTripper // to acme, of clients made from now on; nil: the simulator's
 	runner    *runner.Runner
 	options   drift.Options
 	approvals int // that cases need
@@ -201,6 +202,9 @@ func (w *world) amplitude(s setup, name string, fake *amplitudefake.Fake) *ampli
 	for _, p := range c.Projects {
 		o.Projects = append(o.Projects, amplitude.Project{ID: p.ID, Name: p.Name, APIKey: amplitude.Secret(p.APIKey), SecretKey: amplitude.Secret(p.SecretKey)})
 	}
+	if w.transport != nil && fake == w.fake {
+		o.Transport = w.transport
+	}
 	if s.budget != nil {
 		o.Budget = s.budget(w)
 	}
@@ -286,8 +290,19 @@ func (w *world) person(id, address, role string) {
 // change changes what the identity provider says about jo.
 func (w *world) change(change func(*offboard.Person)) {
 	w.t.Helper()
+	w.changeOf("jo", change)
+}
+
+// leaves lets the identity provider say that somebody leaves.
+func (w *world) leaves(id string) {
+	w.t.Helper()
+	w.changeOf(id, func(p *offboard.Person) { p.Active = false })
+}
+
+func (w *world) changeOf(id string, change func(*offboard.Person)) {
+	w.t.Helper()
 	_, err := w.store.ChangePerson(w.t.Context(), offboard.PersonChange{
-		Connection: "okta", ID: "jo", Rules: w.rules(), Change: func(p offboard.Person) (offboard.Person, error) { change(&p); return p, nil },
+		Connection: "okta", ID: id, Rules: w.rules(), Change: func(p offboard.Person) (offboard.Person, error) { change(&p); return p, nil },
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -297,7 +312,7 @@ func (w *world) change(change func(*offboard.Person)) {
 // deactivate lets the identity provider say that jo leaves.
 func (w *world) deactivate() {
 	w.t.Helper()
-	w.change(func(p *offboard.Person) { p.Active = false })
+	w.leaves("jo")
 }
 
 // work lets cases run until nobody has a live one.

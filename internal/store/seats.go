@@ -144,14 +144,14 @@ func (s *Store) Seat(ctx context.Context, organization, address string) (offboar
 }
 
 // Missing lists seats that a sweep did not see and no case explains: those
-// whose absence would resolve a finding (suspects), or all.
-func (s *Store) Missing(ctx context.Context, w offboard.Sweep, suspects bool, after string, n int) ([]offboard.Seat, error) {
+// whose absence would open or resolve a finding (suspects), or all.
+func (s *Store) Missing(ctx context.Context, w offboard.Sweep, suspects bool, n int) ([]offboard.Seat, error) {
 	var rows []db.Member
 	var err error
 	if suspects {
-		rows, err = s.queries().MissingSuspects(ctx, db.MissingSuspectsParams{Organization: w.Organization, Sweep: w.Number, After: after, Most: most(n)})
+		rows, err = s.queries().MissingSuspects(ctx, db.MissingSuspectsParams{Organization: w.Organization, Sweep: w.Number, Most: most(n)})
 	} else {
-		rows, err = s.queries().MissingSeats(ctx, db.MissingSeatsParams{Organization: w.Organization, Sweep: w.Number, After: after, Most: most(n)})
+		rows, err = s.queries().MissingSeats(ctx, db.MissingSeatsParams{Organization: w.Organization, Sweep: w.Number, Most: most(n)})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list missing seats: %w", err)
@@ -159,23 +159,16 @@ func (s *Store) Missing(ctx context.Context, w offboard.Sweep, suspects bool, af
 	return seatsOf(rows), nil
 }
 
-// Absences counts the seats that were there before a sweep, those of them that
-// it did not see, and those of these that a case of ours removed since.
-func (s *Store) Absences(ctx context.Context, w offboard.Sweep) (before, gone, ours int, err error) {
-	q := s.queries()
-	all, err := q.CountSeats(ctx, w.Organization)
+// WatchedUnseen lists addresses whose removal a case proved after since, and
+// that a sweep did not see.
+func (s *Store) WatchedUnseen(ctx context.Context, w offboard.Sweep, since time.Time, n int) ([]string, error) {
+	all, err := s.queries().WatchedUnseen(ctx, db.WatchedUnseenParams{
+		Since: millis(since), Organization: w.Organization, Sweep: w.Number, Most: most(n),
+	})
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("count seats: %w", err)
+		return nil, fmt.Errorf("list watched addresses: %w", err)
 	}
-	absent, err := q.CountMissing(ctx, db.CountMissingParams{Organization: w.Organization, Sweep: w.Number})
-	if err != nil {
-		return 0, 0, 0, fmt.Errorf("count missing seats: %w", err)
-	}
-	explained, err := q.CountExplained(ctx, db.CountExplainedParams{Organization: w.Organization, Sweep: w.Number})
-	if err != nil {
-		return 0, 0, 0, fmt.Errorf("count removed seats: %w", err)
-	}
-	return int(all), int(absent), int(explained), nil
+	return all, nil
 }
 
 func seatsOf(rows []db.Member) []offboard.Seat {

@@ -100,7 +100,7 @@ func (s *Store) TrustSweep(ctx context.Context, w offboard.Sweep) error {
 }
 
 // EndSweep records how a sweep ended. With w.Failed empty it is trusted, and
-// findings of the checked kinds that it did not find again are resolved; what
+// findings of the checked kinds that it did not find again are resolved. What
 // tell says about critical ones that nobody was told of is posted with it. A nil
 // tell tells nobody, and leaves them to a later sweep.
 func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind,
@@ -119,9 +119,9 @@ func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboa
 			if err := t.resolve(ctx, w, checked); err != nil {
 				return err
 			}
-			if err := t.tellFindings(ctx, w, tell); err != nil {
-				return err
-			}
+		}
+		if err := t.tellFindings(ctx, w, tell); err != nil {
+			return err
 		}
 		if err := t.ForgetSeatEvents(ctx, t.now.Add(-3*offboard.Watch).UnixMilli()); err != nil {
 			return fmt.Errorf("forget audit entries: %w", err)

@@ -61,24 +61,6 @@ func (q *Queries) BeatSweep(ctx context.Context, arg BeatSweepParams) (int64, er
 	return result.RowsAffected()
 }
 
-const countExplained = `-- name: CountExplained :one
-select count(*) from member m where m.organization = $1 and m.sweep < $2 and m.gone_at = 0
-    and exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen)
-`
-
-type CountExplainedParams struct {
-	Organization string
-	Sweep        int64
-}
-
-// CountExplained counts the missing that a case removed since they were seen.
-func (q *Queries) CountExplained(ctx context.Context, arg CountExplainedParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countExplained, arg.Organization, arg.Sweep)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const countFindings = `-- name: CountFindings :many
 select kind, severity, count(*) as number from finding
 where state <> 'resolved' and (state = 'open' or (state = 'acknowledged' and ack_until <= $1))
@@ -125,22 +107,6 @@ func (q *Queries) CountLists(ctx context.Context, organization string) (int64, e
 	return count, err
 }
 
-const countMissing = `-- name: CountMissing :one
-select count(*) from member where organization = $1 and sweep < $2 and gone_at = 0
-`
-
-type CountMissingParams struct {
-	Organization string
-	Sweep        int64
-}
-
-func (q *Queries) CountMissing(ctx context.Context, arg CountMissingParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countMissing, arg.Organization, arg.Sweep)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const countNotes = `-- name: CountNotes :one
 select count(*) from timeline where case_id = $1 and kind = $2
 `
@@ -152,17 +118,6 @@ type CountNotesParams struct {
 
 func (q *Queries) CountNotes(ctx context.Context, arg CountNotesParams) (int64, error) {
 	row := q.db.QueryRowContext(ctx, countNotes, arg.CaseID, arg.Kind)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
-const countSeats = `-- name: CountSeats :one
-select count(*) from member where organization = $1 and gone_at = 0
-`
-
-func (q *Queries) CountSeats(ctx context.Context, organization string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countSeats, organization)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -717,25 +672,20 @@ func (q *Queries) MarkGone(ctx context.Context, arg MarkGoneParams) error {
 
 const missingSeats = `-- name: MissingSeats :many
 select m.organization, m.address_key, m.address, m.name, m.name_key, m.plain_key, m.role, m.pending, m.sweep, m.first_seen, m.last_seen, m.gone_at from member m where m.organization = $1 and m.sweep < $2 and m.gone_at = 0
-    and m.address_key > $3
     and not exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen)
-order by m.address_key limit $4
+order by m.address_key limit $3
 `
 
 type MissingSeatsParams struct {
 	Organization string
 	Sweep        int64
-	After        string
 	Most         int32
 }
 
+// MissingSeats lists who was there and was not seen, but for those whom a case
+// removed since they were seen last.
 func (q *Queries) MissingSeats(ctx context.Context, arg MissingSeatsParams) ([]Member, error) {
-	rows, err := q.db.QueryContext(ctx, missingSeats,
-		arg.Organization,
-		arg.Sweep,
-		arg.After,
-		arg.Most,
-	)
+	rows, err := q.db.QueryContext(ctx, missingSeats, arg.Organization, arg.Sweep, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -772,28 +722,22 @@ func (q *Queries) MissingSeats(ctx context.Context, arg MissingSeatsParams) ([]M
 
 const missingSuspects = `-- name: MissingSuspects :many
 select m.organization, m.address_key, m.address, m.name, m.name_key, m.plain_key, m.role, m.pending, m.sweep, m.first_seen, m.last_seen, m.gone_at from member m where m.organization = $1 and m.sweep < $2 and m.gone_at = 0
-    and m.address_key > $3
-    and exists (select 1 from finding f where f.organization = m.organization and f.address_key = m.address_key and f.state <> 'resolved')
+    and (exists (select 1 from finding f where f.organization = m.organization and f.address_key = m.address_key and f.state <> 'resolved')
+        or exists (select 1 from cases l where l.address_key = m.address_key and l.closed_at = 0))
     and not exists (select 1 from cases c where c.address_key = m.address_key and c.verified_at > 0 and c.removed_at >= m.last_seen)
-order by m.address_key limit $4
+order by m.address_key limit $3
 `
 
 type MissingSuspectsParams struct {
 	Organization string
 	Sweep        int64
-	After        string
 	Most         int32
 }
 
-// MissingSuspects lists the missing whose absence would resolve a finding, but
-// for those whom a case removed and proved gone.
+// MissingSuspects lists the missing whose absence would resolve a finding or
+// open one, but for those whom a case removed and proved gone.
 func (q *Queries) MissingSuspects(ctx context.Context, arg MissingSuspectsParams) ([]Member, error) {
-	rows, err := q.db.QueryContext(ctx, missingSuspects,
-		arg.Organization,
-		arg.Sweep,
-		arg.After,
-		arg.Most,
-	)
+	rows, err := q.db.QueryContext(ctx, missingSuspects, arg.Organization, arg.Sweep, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -1540,6 +1484,49 @@ func (q *Queries) WatchedCases(ctx context.Context, arg WatchedCasesParams) ([]C
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const watchedUnseen = `-- name: WatchedUnseen :many
+select c.address from cases c where c.closed_at > 0 and c.closed_at > $1 and c.verified_at > 0 and c.removed_at > $1
+    and not exists (select 1 from member m where m.organization = $2 and m.address_key = c.address_key and m.sweep = $3)
+order by c.id limit $4
+`
+
+type WatchedUnseenParams struct {
+	Since        int64
+	Organization string
+	Sweep        int64
+	Most         int32
+}
+
+// WatchedUnseen lists addresses whose removal was proven after a moment, and that
+// a sweep did not see.
+func (q *Queries) WatchedUnseen(ctx context.Context, arg WatchedUnseenParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, watchedUnseen,
+		arg.Since,
+		arg.Organization,
+		arg.Sweep,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var address string
+		if err := rows.Scan(&address); err != nil {
+			return nil, err
+		}
+		items = append(items, address)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

@@ -64,31 +64,28 @@ order by address_key limit @most;
 select * from member where organization = @organization and sweep = @sweep and address_key > @after and gone_at = 0
 order by address_key limit @most;
 
--- name: CountSeats :one
-select count(*) from member where organization = @organization and gone_at = 0;
-
--- name: CountMissing :one
-select count(*) from member where organization = @organization and sweep < @sweep and gone_at = 0;
-
--- CountExplained counts the missing that a case removed since they were seen.
--- name: CountExplained :one
-select count(*) from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
-    and exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen);
-
+-- MissingSeats lists who was there and was not seen, but for those whom a case
+-- removed since they were seen last.
 -- name: MissingSeats :many
 select m.* from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
-    and m.address_key > @after
     and not exists (select 1 from cases c where c.address_key = m.address_key and c.removed_at > 0 and c.removed_at >= m.last_seen)
 order by m.address_key limit @most;
 
--- MissingSuspects lists the missing whose absence would resolve a finding, but
--- for those whom a case removed and proved gone.
+-- MissingSuspects lists the missing whose absence would resolve a finding or
+-- open one, but for those whom a case removed and proved gone.
 -- name: MissingSuspects :many
 select m.* from member m where m.organization = @organization and m.sweep < @sweep and m.gone_at = 0
-    and m.address_key > @after
-    and exists (select 1 from finding f where f.organization = m.organization and f.address_key = m.address_key and f.state <> 'resolved')
+    and (exists (select 1 from finding f where f.organization = m.organization and f.address_key = m.address_key and f.state <> 'resolved')
+        or exists (select 1 from cases l where l.address_key = m.address_key and l.closed_at = 0))
     and not exists (select 1 from cases c where c.address_key = m.address_key and c.verified_at > 0 and c.removed_at >= m.last_seen)
 order by m.address_key limit @most;
+
+-- WatchedUnseen lists addresses whose removal was proven after a moment, and that
+-- a sweep did not see.
+-- name: WatchedUnseen :many
+select c.address from cases c where c.closed_at > 0 and c.closed_at > @since and c.verified_at > 0 and c.removed_at > @since
+    and not exists (select 1 from member m where m.organization = @organization and m.address_key = c.address_key and m.sweep = @sweep)
+order by c.id limit @most;
 
 -- name: MarkGone :exec
 update member set gone_at = @gone_at, role = '' where organization = @organization and sweep < @sweep and gone_at = 0;
