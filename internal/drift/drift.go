@@ -32,6 +32,7 @@ type Store interface {
 	SeeSeats(ctx context.Context, w offboard.Sweep, seats []offboard.Seat) error
 	SeeGroups(ctx context.Context, w offboard.Sweep, groups []offboard.SeatGroup) error
 	SawGroups(ctx context.Context, w offboard.Sweep) error
+	Admins(ctx context.Context, w offboard.Sweep, most int) ([]string, error)
 	SawAdmins(ctx context.Context, w offboard.Sweep, addresses []string) error
 	SeatEvents(ctx context.Context, w offboard.Sweep, events []offboard.SeatEvent, since, newSince time.Time) error
 	Missing(ctx context.Context, w offboard.Sweep, suspects bool, most int) ([]offboard.Seat, error)

@@ -1,6 +1,8 @@
 package drift_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +183,40 @@ func TestAdminsOutsideTheirGroup(t *testing.T) {
 		w.sweep()
 		w.none()
 	})
+}
+
+func TestAListOfAdminsThatLies(t *testing.T) {
+	for name, lie := range map[string]func(*world){
+		"nobody is one": func(w *world) {
+			w.answering("/user-management/1/projects/", func(list map[string]any) { list["data"] = []any{} })
+		},
+		"one is left out": func(w *world) {
+			w.answering("/user-management/1/projects/", func(list map[string]any) {
+				all, _ := list["data"].([]any)
+				list["data"] = slices.DeleteFunc(all, func(one any) bool { return strings.Contains(fmt.Sprint(one), "jo@example.com") })
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, setup{drift: func(o *drift.Options) { o.AdminGroups = []string{"Amplitude admins"} }}, func(w *world) {
+				w.person("jo", "jo@example.com", amplitudefake.RoleAdmin)
+				w.group("Amplitude admins", "root")
+				w.sweep()
+				w.one(offboard.AdminOutsideGroups, "jo@example.com")
+				lie(w)
+				w.clock.move(24 * time.Hour)
+				w.sweep()
+				w.one(offboard.AdminOutsideGroups, "jo@example.com")
+				if s := w.swept(); s.Failed != "" || !strings.Contains(s.Note, "admins were not looked at") {
+					w.t.Errorf("sweep %+v", s)
+				}
+				w.human(amplitudefake.Action{Do: "change_role", Email: "jo@example.com", Role: amplitudefake.RoleMember})
+				w.answering("/user-management/1/projects/", func(map[string]any) {}) // the truth again
+				w.sweep()
+				w.none()
+			})
+		})
+	}
 }
 
 func TestAcknowledgedUntilADate(t *testing.T) {

@@ -91,8 +91,51 @@ func (r *run) admins(ctx context.Context) (bool, error) {
 		}
 	}
 	slices.Sort(all)
+	all = slices.Compact(all)
+	if ok, err := r.whole(ctx, all); err != nil || !ok {
+		return false, err
+	}
 	r.sweep.AdminsAt = now
-	return true, r.opts.Store.SawAdmins(ctx, r.sweep, slices.Compact(all))
+	return true, r.opts.Store.SawAdmins(ctx, r.sweep, all)
+}
+
+// whole reports whether a list of admins may be everybody. There always is one;
+// and of members who were admins and are no more, some are asked about directly.
+func (r *run) whole(ctx context.Context, admins []string) (bool, error) {
+	if len(admins) == 0 {
+		r.notes = append(r.notes, "admins were not looked at: the list of them is empty, which cannot be")
+		return false, nil
+	}
+	known, err := r.opts.Store.Admins(ctx, r.sweep, sample)
+	if err != nil {
+		return false, err
+	}
+	named := map[string]bool{}
+	for _, a := range admins {
+		named[offboard.Fold(a)] = true
+	}
+	lost := slices.DeleteFunc(known, func(a string) bool { return named[offboard.Fold(a)] })
+	for _, address := range pick(lost, int(r.sweep.Number)) {
+		var grants []amplitude.Grant
+		err := r.patiently(ctx, func(ctx context.Context) (err error) {
+			grants, err = r.client.Access(ctx, address)
+			return err
+		})
+		if e, ok := errors.AsType[*amplitude.Error](err); ok && e.NotFound() {
+			r.notes = append(r.notes, "fewer admins than before are listed, and Amplitude does not answer whether that is true")
+			return true, nil
+		}
+		if err != nil {
+			return false, r.tolerable(ctx, "admins were not looked at", err)
+		}
+		if slices.ContainsFunc(grants, func(g amplitude.Grant) bool {
+			return g.PrincipalType == "user" && strings.EqualFold(g.RoleName, offboard.RoleAdmin)
+		}) {
+			r.notes = append(r.notes, "admins were not looked at: the list of them leaves out one who still is")
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Of the audit log.

@@ -65,6 +65,18 @@ func (s *Store) SawGroups(ctx context.Context, w offboard.Sweep) error {
 	})
 }
 
+// Admins lists seats that a sweep saw and that were an admin's when admins were
+// read last.
+func (s *Store) Admins(ctx context.Context, w offboard.Sweep, n int) ([]string, error) {
+	all, err := s.queries().AdminsSwept(ctx, db.AdminsSweptParams{
+		Organization: w.Organization, Sweep: w.Number, Role: offboard.RoleAdmin, Most: most(n),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list admins: %w", err)
+	}
+	return all, nil
+}
+
 // SawAdmins records who is an admin, completely: the others are not.
 func (s *Store) SawAdmins(ctx context.Context, w offboard.Sweep, addresses []string) error {
 	return s.sweeping(ctx, w, func(t *tx) error {

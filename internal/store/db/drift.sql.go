@@ -30,6 +30,46 @@ func (q *Queries) AcknowledgeFinding(ctx context.Context, arg AcknowledgeFinding
 	return err
 }
 
+const adminsSwept = `-- name: AdminsSwept :many
+select address from member where organization = $1 and sweep = $2 and gone_at = 0 and role = $3
+order by address_key limit $4
+`
+
+type AdminsSweptParams struct {
+	Organization string
+	Sweep        int64
+	Role         string
+	Most         int32
+}
+
+func (q *Queries) AdminsSwept(ctx context.Context, arg AdminsSweptParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, adminsSwept,
+		arg.Organization,
+		arg.Sweep,
+		arg.Role,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var address string
+		if err := rows.Scan(&address); err != nil {
+			return nil, err
+		}
+		items = append(items, address)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const beatSweep = `-- name: BeatSweep :execrows
 update sweep set beat_at = $1, list_next = $2, list_total = $3, list_ever = $4
 where organization = $5 and number = $6 and claim = $7 and running

@@ -50,6 +50,10 @@ update member set role = '' where organization = @organization and role <> '';
 -- name: SetRole :exec
 update member set role = @role where organization = @organization and address_key = @address_key;
 
+-- name: AdminsSwept :many
+select address from member where organization = @organization and sweep = @sweep and gone_at = 0 and role = @role
+order by address_key limit @most;
+
 -- name: SeatOf :one
 select * from member where organization = @organization and address_key = @address_key;
 
