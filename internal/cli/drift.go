@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +27,8 @@ func driftRun(o *operate) *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "run", Short: "Compare now, and wait until that is done", Args: noArgs,
+		Long: "Compare now, and wait until that is done. The exit code is 1 where a member list is not trusted, or the comparison\n" +
+			"not done in time; without waiting it is 0.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.client(cmd)
 			if err != nil {
@@ -50,7 +55,13 @@ func driftRun(o *operate) *cobra.Command {
 				}
 				now.Sweeps = page.Sweeps
 			}
-			return o.swept(now, over(asked.Sweeps, now.Sweeps))
+			if wait <= 0 {
+				return o.swept(now, "To follow it: offramp drift show")
+			}
+			if err := outcome(now.Sweeps, over(asked.Sweeps, now.Sweeps), wait); err != nil {
+				return errors.Join(o.swept(now, ""), err)
+			}
+			return o.swept(now, "To see what was found: offramp drift show")
 		},
 	}
 	cmd.Flags().StringVar(&in.Organization, "organization", "", "only this one")
@@ -69,24 +80,39 @@ func over(asked, now []console.Sweep) bool {
 	return true
 }
 
-// swept prints how sweeps stand.
-func (o *operate) swept(all console.SweepList, done bool) error {
+// outcome is an error where a comparison has not come to what it was asked for.
+func outcome(all []console.Sweep, done bool, wait time.Duration) error {
+	if !done {
+		return fmt.Errorf("not done after %s; to follow it: offramp drift show", wait)
+	}
+	for _, s := range all {
+		if s.Failed != "" {
+			return fmt.Errorf("the member list of %s is not trusted; what that means is told by: offramp drift show --kind %s",
+				s.Organization, offboard.ListUntrusted)
+		}
+	}
+	return nil
+}
+
+// swept prints how sweeps stand, and what to do next, if that is not told otherwise.
+func (o *operate) swept(all console.SweepList, next string) error {
 	if o.output == "json" {
 		return printJSON(o.env.Stdout, all)
 	}
-	if err := o.sweepTable(all.Sweeps); err != nil {
+	if err := o.sweepTable(all.Sweeps); err != nil || next == "" {
 		return err
 	}
-	text := "To see what was found: offramp drift show"
-	if !done {
-		text = "Not done yet. To follow it: offramp drift show"
-	}
-	_, err := fmt.Fprintln(o.env.Stderr, text)
+	_, err := fmt.Fprintln(o.env.Stderr, next)
 	return err
 }
 
+// sweepTable prints how sweeps stand, and in full what they could not do.
 func (o *operate) sweepTable(all []console.Sweep) error {
 	var rows [][]string
+	var details strings.Builder
+	detail := func(s console.Sweep, text string) {
+		_, _ = fmt.Fprintf(&details, "%s  %s\n", plain(s.Organization), wrap(text, utf8.RuneCountInString(s.Organization)+2))
+	}
 	for _, s := range all {
 		how := "never"
 		switch {
@@ -95,19 +121,26 @@ func (o *operate) sweepTable(all []console.Sweep) error {
 		case !s.Asked.IsZero():
 			how = "asked for"
 		case s.Failed != "":
-			how = "not trusted: " + s.Failed
+			how = "not trusted"
 		case !s.Finished.IsZero():
 			how = "done"
 		}
-		if s.Note != "" && s.Failed == "" {
-			how += "; " + s.Note
-		}
 		rows = append(rows, []string{s.Organization, strconv.Itoa(s.Members), relative(s.Trusted, o.env.Now()), how})
+		if s.Failed != "" {
+			detail(s, "not trusted: "+s.Failed)
+		}
+		if s.Note != "" {
+			detail(s, s.Note)
+		}
 	}
-	if err := table(o.env.Stdout, 3, []string{"ORGANIZATION", "MEMBERS", "TRUSTED", "LAST COMPARISON"}, rows); err != nil {
+	if err := table(o.env.Stdout, 0, []string{"ORGANIZATION", "MEMBERS", "TRUSTED", "LAST COMPARISON"}, rows); err != nil {
 		return err
 	}
-	return nil
+	if details.Len() == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(o.env.Stdout, "\n%s", details.String())
+	return err
 }
 
 func driftShow(o *operate) *cobra.Command {
