@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"offramp/internal/offboard"
@@ -28,18 +29,18 @@ func TestAWordAboutSomeOfManyEndsNoBrake(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.brakes = []offboard.Brake{{ID: "brake-1", Scope: offboard.BrakeOrganization, Name: "acme", Because: "1200 cases opened", Engaged: noon()}}
-	ids := ""
+	var ids strings.Builder
 	for i := range 1200 {
 		f := *d.files["case-1"]
 		f.Case.ID = fmt.Sprintf("k%04d", i)
 		f.Case.State, f.Case.Waiting, f.Case.Batch, f.Case.Braked = offboard.StateHeld, "", "brake-1", true
 		d.files[f.Case.ID] = &f
 		if i < 1000 {
-			ids += fmt.Sprintf(`,%q`, f.Case.ID)
+			ids.WriteString(fmt.Sprintf(`,%q`, f.Case.ID))
 		}
 	}
 	d.want(409, "does not wait for this brake", "operator", "POST", "/api/v1/brakes/acme/release", `{"cases":["k0000","other"],"because":"checked"}`)
-	d.want(200, `"decided":1000,"left":200,"ended":false`, "operator", "POST", "/api/v1/brakes/acme/release", `{"cases":[`+ids[1:]+`],"because":"checked"}`)
+	d.want(200, `"decided":1000,"left":200,"ended":false`, "operator", "POST", "/api/v1/brakes/acme/release", `{"cases":[`+ids.String()[1:]+`],"because":"checked"}`)
 	d.want(200, `"decided":200,"left":0,"ended":true`, "operator", "POST", "/api/v1/brakes/acme/release", `{"all":true,"because":"checked"}`)
 }
 

@@ -112,9 +112,9 @@ func (w *world) caseOf(address string) offboard.Case {
 }
 
 // act decides about jo's case.
-func (w *world) act(decide func(offboard.File) (offboard.Update, error)) {
+func (w *world) act(address string, decide func(offboard.File) (offboard.Update, error)) {
 	w.t.Helper()
-	if _, err := w.store.Act(w.t.Context(), w.caseOf("jo@example.com").ID, decide); err != nil {
+	if _, err := w.store.Act(w.t.Context(), w.caseOf(address).ID, decide); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -122,7 +122,7 @@ func (w *world) act(decide func(offboard.File) (offboard.Update, error)) {
 // cancel takes jo's case back.
 func (w *world) cancel() {
 	w.t.Helper()
-	w.act(func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "a mistake") })
+	w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "a mistake") })
 	w.work()
 }
 

@@ -158,11 +158,11 @@ func TestARemovalByHandIsFoundThoughTheListLied(t *testing.T) {
 		w.set("list_cut", "half")
 		w.sweep() // nobody was removed, and half the list is missing
 		w.one(offboard.ListUntrusted, "")
+		fault := w.unreadable()
 		w.human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "jo@example.com"})
 		w.sweep()
 		w.one(offboard.ListUntrusted, "")
 		w.set("list_cut", "off")
-		fault := w.unreadable()
 		w.sweep()
 		if f := w.one(offboard.RemovedByHand, "jo@example.com"); f.Cause != "" {
 			w.t.Errorf("cause %q", f.Cause)

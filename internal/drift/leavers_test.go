@@ -210,7 +210,7 @@ func TestSomebodyElseRemovesWhileACaseIsOpen(t *testing.T) {
 			w.t.Errorf("cause %q", f.Cause)
 		}
 		// The case goes on, asks for the removal, and learns that another was first.
-		w.act(func(f offboard.File) (offboard.Update, error) {
+		w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) {
 			return offboard.Approve(f, offboard.Approval{By: "kim@example.com"})
 		})
 		w.work()

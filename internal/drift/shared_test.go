@@ -97,7 +97,7 @@ func TestWhoIsEntitledElsewhereStopsACaseAndThatIsAFinding(t *testing.T) {
 		if f.CaseID == "" || !strings.Contains(f.Text, "entitled through connection entra") {
 			w.t.Errorf("finding %+v", f)
 		}
-		w.act(func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "they stay") })
+		w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "they stay") })
 		w.work()
 		w.sweep()
 		w.none() // the seat is theirs
@@ -113,7 +113,7 @@ func TestWhoIsRemovedTheMomentTheListIsReadIsNotOverdue(t *testing.T) {
 		w.deactivate()
 		w.step(5 * time.Minute)
 		w.clock.move(40 * time.Hour) // approved when it was due already
-		w.act(func(f offboard.File) (offboard.Update, error) {
+		w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) {
 			return offboard.Approve(f, offboard.Approval{By: "kim@example.com"})
 		})
 		for !w.removed("jo@example.com") {

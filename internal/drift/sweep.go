@@ -19,6 +19,8 @@ type run struct {
 	client *amplitude.Client
 	sweep  offboard.Sweep
 	notes  []string // what was not checked, and why
+
+	trusted bool // the member list was complete and no lie
 }
 
 // all reads, compares, and ends the sweep.
@@ -34,6 +36,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.opts.Store.TrustSweep(ctx, r.sweep); err != nil {
 		return err
 	}
+	r.trusted = true
 	r.sweep.Members = members + more
 	checked, err := r.rest(ctx)
 	if err != nil {

@@ -158,17 +158,19 @@ func (r *run) unseated(ctx context.Context) (out []string, err error) {
 	if first {
 		connections = slices.DeleteFunc(slices.Clone(r.rules.names), func(c string) bool { return !r.rules.reaches(c, r.org.Name) })
 	}
-	for after, more := "", len(connections) > 0; more; more = after != "" && len(out) < sample {
-		after, err = r.opts.Store.CompareAbsent(ctx, r.sweep, connections, after, pageSize, func(all []offboard.PersonFacts) []offboard.Finding {
-			for _, f := range all {
-				if first && !f.Person.Placeholder() && r.rules.entitled(f.Person, at.now) || len(r.rules.absent(at, f)) > 0 {
-					out = append(out, f.Person.Address)
+	for _, c := range connections {
+		for after, more := "", true; more; more = after != "" && len(out) < sample {
+			after, err = r.opts.Store.CompareAbsent(ctx, r.sweep, c, r.rules.reach[c], after, pageSize, func(all []offboard.PersonFacts) []offboard.Finding {
+				for _, f := range all {
+					if first && !f.Person.Placeholder() && r.rules.entitled(f.Person, at.now) || len(r.rules.absent(at, f)) > 0 {
+						out = append(out, f.Person.Address)
+					}
 				}
+				return nil
+			})
+			if err != nil {
+				return nil, err
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
 	}
 	return out, nil

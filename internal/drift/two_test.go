@@ -112,7 +112,7 @@ func TestACaseIsNotRemovedWhileOneOrganizationStillHasTheSeat(t *testing.T) {
 		if f := w.one(offboard.LeaverStillThere, "jo@example.com"); f.Organization != "beta" || f.CaseID != c.ID {
 			w.t.Errorf("finding %+v", f)
 		}
-		w.act(func(f offboard.File) (offboard.Update, error) { return offboard.Retry(f, "kim", "") })
+		w.act("jo@example.com", func(f offboard.File) (offboard.Update, error) { return offboard.Retry(f, "kim", "") })
 		w.work()
 		w.both()
 		w.none()

@@ -33,7 +33,8 @@ func (r *run) watches(ctx context.Context) error {
 	return nil
 }
 
-// known tells how every organization was read last, this one by this sweep.
+// known tells how every organization was read last, this one by this sweep if
+// its list is trusted.
 func (r *run) known(ctx context.Context) (map[string]offboard.Sweep, error) {
 	all, err := r.opts.Store.Sweeps(ctx)
 	if err != nil {
@@ -44,7 +45,9 @@ func (r *run) known(ctx context.Context) (map[string]offboard.Sweep, error) {
 		out[w.Organization] = w
 	}
 	this := r.sweep
-	this.Trusted = r.sweep.Started // the list is at least as new
+	if r.trusted {
+		this.Trusted = r.sweep.Started // the list is at least as new
+	}
 	out[r.org.Name] = this
 	return out, nil
 }

@@ -202,14 +202,13 @@ func (w *world) amplitude(s setup, name string, fake *amplitudefake.Fake) *ampli
 	for _, p := range c.Projects {
 		o.Projects = append(o.Projects, amplitude.Project{ID: p.ID, Name: p.Name, APIKey: amplitude.Secret(p.APIKey), SecretKey: amplitude.Secret(p.SecretKey)})
 	}
-	if w.transport != nil && fake == w.fake {
-		o.Transport = w.transport
-	}
 	if s.budget != nil {
 		o.Budget = s.budget(w)
 	}
 	if fake == w.fake {
-		o.Transport = w
+		if o.Transport = w; w.transport != nil {
+			o.Transport = w.transport
+		}
 	}
 	client, err := amplitude.New(o)
 	if err != nil {
