@@ -257,7 +257,7 @@ type Protect struct {
 	People []string `yaml:"people"`          // addresses, lower case
 	Groups []string `yaml:"groups"`          // display names or external ids of IdP groups
 	When   string   `yaml:"when"`            // CEL over person; empty: nobody is protected by it
-	Admins []string `yaml:"admins"`          // addresses of every organization's admins, beside what the User Management API tells
+	Admins []string `yaml:"admins"`          // addresses of every organization's admins, where the User Management API shows none
 	Token  []string `yaml:"developer_token"` // addresses of those in whose name the organizations' developer_tokens were made
 }
 

@@ -232,6 +232,7 @@ type Standing struct {
 	SeatClaimedBy string   // live case of somebody else that claimed the seat, empty: none
 	Groups        []string // display names of the person's groups
 	Paused        *Pause   // of all outward changes; nil: none
+	Losing        []string // with an intent: those of its Others who lose something too
 
 	// Who is who among those who decide, filled while a case may need approvals.
 	Manager []string   // addresses, folded, of the leaver's manager as the identity provider names them

@@ -28,8 +28,8 @@ type Permission struct {
 	Waiting Waiting // with State waiting
 	Until   time.Time
 	Outcome Outcome
-	Cancel  bool // undo what was done and end the case
-	Because string
+	Cancel  bool   // undo what was done and end the case
+	Because string // with Allowed: what the record says beside the intention
 }
 
 // Guard is the one place that decides whether something may be taken away from

@@ -30,4 +30,5 @@ type Intent struct {
 	Claim   []string      // organizations in which the case's seat is claimed first
 	Receipt string        // a one-time secret under which a hook may answer, empty: none
 	Until   time.Time     // how long the receipt is good
+	Others  Others        // admins of whom Standing.Losing shall tell who loses something too
 }

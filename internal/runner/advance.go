@@ -20,6 +20,7 @@ type attempt struct {
 	fence offboard.Fence
 	file  offboard.File // as of the last checkpoint
 	log   *zap.Logger
+	seen  map[string]guarded // what the guards read for it last, by step and organization
 }
 
 // outcome is what a step came to. The zero value means that it is done.

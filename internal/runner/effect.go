@@ -48,26 +48,29 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 	in := offboard.Intent{
 		Step: c.step, Key: key, Object: c.object, Text: c.text, Lease: lease, Address: c.address, Claim: c.claim, Receipt: c.secret, Until: c.until,
 	}
-	var facts guarded
-	if !c.giving && a.file.Effect(key).State != offboard.EffectDone {
-		var err error
-		if facts, err = a.guards(ctx, c); err != nil {
+	var seen guarded
+	if org := a.guarding(c); org != nil && a.file.Effect(key).State != offboard.EffectDone {
+		if seen, err = a.guards(ctx, c.step, org); err != nil {
 			return p, false, err
 		}
-		in.Text += facts.said()
 	}
-	seen := facts
+	in.Others = seen.admins.Others()
 	guard := func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: c.step, Observe: a.opts.Observe, Approvers: a.opts.Approvers, Now: a.now()}
 		if c.giving {
 			return giving(facts)
 		}
-		facts.Admin, facts.Token, facts.Elsewhere, facts.Unseen = seen.admin, seen.token, seen.more, seen.unseen
+		facts.Admin, facts.Token, facts.Elsewhere = seen.admins.Irreplaceable(f.Standing.Losing), seen.token, seen.more
+		facts.Unseen = seen.blind()
 		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
 		if a.opts.Protected != nil {
 			facts.Protected = a.opts.Protected(f.Person)
 		}
-		return offboard.Guard(facts)
+		p := offboard.Guard(facts)
+		if p.Allowed {
+			p.Because = seen.said(facts.Admin)
+		}
+		return p
 	}
 	if c.reserve != nil && a.file.Effect(key).State == offboard.EffectNone && guard(a.file).Allowed {
 		if err := c.reserve(ctx); err != nil {

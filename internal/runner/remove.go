@@ -55,6 +55,11 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 	if a.file.Case.Incident() && len(res.Before) == 0 {
 		before = a.alongside(ctx)
 	}
+	if a.file.Case.Incident() {
+		if err := a.guardSeats(ctx, targets, res.Round); err != nil {
+			return outcome{}, err
+		}
+	}
 	res.Seats = make([]removal, len(targets))
 	outs := make([]outcome, len(targets))
 	errs := make([]error, len(targets))

@@ -37,7 +37,9 @@ type Store interface {
 	Case(ctx context.Context, id string) (offboard.File, error)
 	Timeline(ctx context.Context, caseID string) ([]offboard.Entry, error)
 	Leaving(ctx context.Context, personID string) (bool, error)
-	RemovalBegan(ctx context.Context, address string) (bool, error)
+	AdminReading(ctx context.Context, organization string) (offboard.AdminReading, error)
+	SaveAdminReading(ctx context.Context, r offboard.AdminReading) error
+	Losing(ctx context.Context, others offboard.Others) ([]string, error)
 	Holders(ctx context.Context, address string) ([]offboard.Person, error)
 	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
@@ -70,7 +72,7 @@ type Options struct {
 	Access        bool                                  // access groups are configured
 	Reachable     func(connection, address string) bool // whether the address is in the connection's domains; nil: always
 	Protected     func(p offboard.Person) string
-	Admins        []string // addresses that the configuration names as admins of every organization
+	Admins        []string // addresses that the configuration names as admins of every organization, for where none is seen
 	TokenOwners   []string // addresses of those who made the organizations' developer tokens; none: it is not known
 	Transferrers  []transfer.Transferrer
 	Rotators      []transfer.Rotator
@@ -123,7 +125,7 @@ type Runner struct {
 type organization struct {
 	Organization
 	roster *roster
-	admins admins
+	admins *admins
 	lists  *lists
 	log    *logReader
 }
@@ -150,7 +152,7 @@ func New(o Options) (*Runner, error) {
 		if o.Observe {
 			org.Client = org.Client.ReadOnly()
 		}
-		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), lists: newLists(o.Now), log: newLogReader()}
+		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), admins: newAdmins(), lists: newLists(o.Now), log: newLogReader()}
 	}
 	r.metrics = newMetrics(o.Metrics)
 	return r, nil

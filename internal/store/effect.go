@@ -38,6 +38,9 @@ func (s *Store) Intend(ctx context.Context, fence offboard.Fence, in offboard.In
 		if f.Standing.SeatClaimedBy, err = t.claimant(ctx, row, in); err != nil {
 			return err
 		}
+		if f.Standing.Losing, err = t.losing(ctx, in.Others); err != nil {
+			return err
+		}
 		if p = guard(f); !p.Allowed {
 			return nil
 		}
@@ -45,7 +48,7 @@ func (s *Store) Intend(ctx context.Context, fence offboard.Fence, in offboard.In
 			return err
 		}
 		if was.State == offboard.EffectNone {
-			if err := t.intend(ctx, row, in); err != nil {
+			if err := t.intend(ctx, row, in, p.Because); err != nil {
 				return err
 			}
 		}
@@ -66,7 +69,7 @@ func (s *Store) Intend(ctx context.Context, fence offboard.Fence, in offboard.In
 	return was, p, err
 }
 
-func (t *tx) intend(ctx context.Context, row db.Case, in offboard.Intent) error {
+func (t *tx) intend(ctx context.Context, row db.Case, in offboard.Intent, because string) error {
 	now := t.now.UnixMilli()
 	err := t.InsertEffect(ctx, db.InsertEffectParams{
 		Key: in.Key, CaseID: row.ID, Step: string(in.Step), Object: in.Object, Epoch: row.Epoch, IntendedAt: now,
@@ -74,7 +77,10 @@ func (t *tx) intend(ctx context.Context, row db.Case, in offboard.Intent) error 
 	if err != nil {
 		return fmt.Errorf("record the effect: %w", err)
 	}
-	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "intended", Text: in.Text})
+	if because != "" {
+		because = "; " + because
+	}
+	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "intended", Text: in.Text + because})
 }
 
 // claimant returns the live case of somebody else that works on the seat. One
@@ -161,14 +167,4 @@ func (s *Store) Receive(ctx context.Context, secret string, decide func(offboard
 func secretHash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
-}
-
-// RemovalBegan reports whether a live case began to remove the member with this
-// address, of whichever connection.
-func (s *Store) RemovalBegan(ctx context.Context, address string) (bool, error) {
-	n, err := s.queries().RemovalBegan(ctx, offboard.Fold(address))
-	if err != nil {
-		return false, fmt.Errorf("look for a removal: %w", err)
-	}
-	return n > 0, nil
 }

@@ -562,19 +562,6 @@ func (q *Queries) ReleaseSeats(ctx context.Context, caseID string) error {
 	return err
 }
 
-const removalBegan = `-- name: RemovalBegan :one
-select count(*) from cases c where c.address_key = $1 and c.closed_at = 0
-    and exists (select 1 from effect e where e.case_id = c.id and e.step = 'remove')
-`
-
-// RemovalBegan counts the live cases of an address that began to remove it.
-func (q *Queries) RemovalBegan(ctx context.Context, addressKey string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, removalBegan, addressKey)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const seatClaimant = `-- name: SeatClaimant :one
 select s.case_id, cast(coalesce(c.closed_at, 1) as bigint) as closed_at, cast(coalesce(c.state, '') as text) as state
 from seat_claim s left join cases c on c.id = s.case_id

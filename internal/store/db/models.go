@@ -17,6 +17,12 @@ type ActivityMark struct {
 	ReadTo       int64
 }
 
+type AdminReading struct {
+	Organization string
+	BeganAt      int64
+	Projects     string
+}
+
 type Approval struct {
 	CaseID      string
 	ByKey       string

@@ -99,8 +99,3 @@ update person set removal = @removal where id = @id;
 
 -- name: CountBudgetUses :one
 select count(*) from budget_use where organization = @organization and at > @since;
-
--- RemovalBegan counts the live cases of an address that began to remove it.
--- name: RemovalBegan :one
-select count(*) from cases c where c.address_key = @address_key and c.closed_at = 0
-    and exists (select 1 from effect e where e.case_id = c.id and e.step = 'remove');
