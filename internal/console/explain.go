@@ -20,9 +20,7 @@ func (c *Console) explain(ctx context.Context, id string) (Explanation, error) {
 		return Explanation{}, err
 	}
 	g := offboard.GuardFacts{Observe: c.opts.Mode == "observe", Approvers: c.opts.Approvers, Now: c.opts.Now()}
-	if c.opts.Protected != nil {
-		g.Protected = c.opts.Protected(f.Person)
-	}
+	g.Protected = f.Protected(c.opts.Protected)
 	if near := c.opts.Rules(f.Case.Connection).Reachable; near != nil && !near(f.Case.Address) {
 		g.Outside = "the address is outside the domains of the connection"
 	}

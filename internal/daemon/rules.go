@@ -19,11 +19,13 @@ import (
 type rules struct {
 	cfg         *config.Config
 	policies    *offboard.Policies
+	protected   func(offboard.Person) string
+	protectedBy func(offboard.Group) bool
 	connections map[string]config.Connection
 }
 
 func newRules(cfg *config.Config) (*rules, error) {
-	r := &rules{cfg: cfg, connections: map[string]config.Connection{}}
+	r := &rules{cfg: cfg, protected: protected(cfg), protectedBy: protectedBy(cfg), connections: map[string]config.Connection{}}
 	for _, c := range cfg.Connections {
 		r.connections[c.Name] = c
 	}
@@ -108,6 +110,7 @@ func (r *rules) of(connection string) offboard.Rules {
 		AccessConfigured: len(r.cfg.Access.Groups) > 0, Grace: r.cfg.Access.Grace, Settle: r.cfg.Brake.Settle, Brake: r.brake(c),
 		TrustIncidents: c.Trust.Incidents, TrustApprovals: c.Trust.Approvals, Location: c.Location(),
 		Policy: r.policies.For, Triggers: r.policies, Organizations: r.organizations(c),
+		Protected: r.protected, ProtectedBy: r.protectedBy,
 		Reachable: func(address string) bool {
 			return len(c.Domains) == 0 || slices.Contains(c.Domains, offboard.Domain(address))
 		},
@@ -175,24 +178,42 @@ func protected(cfg *config.Config) func(offboard.Person) string {
 		condition = func(offboard.Person) (bool, error) { return true, err } // Check has told it
 	}
 	return func(p offboard.Person) string {
-		switch yes, err := condition(p); {
-		case err != nil:
-			return "protect.when could not be told for this person, and is taken as true"
-		case yes:
-			return "this person is protected by protect.when"
+		renamed := p // by names that groups had before, too
+		renamed.Groups = slices.Concat(p.Groups, p.GroupKeys)
+		for _, known := range []offboard.Person{p, renamed} {
+			switch yes, err := condition(known); {
+			case err != nil:
+				return "protect.when could not be told for this person, and is taken as true"
+			case yes:
+				return "this person is protected by protect.when"
+			}
 		}
 		for _, address := range p.Addresses() {
 			if slices.Contains(cfg.Protect.People, address) {
 				return "this person is on the protected list"
 			}
 		}
-		for _, g := range p.Groups {
-			if slices.ContainsFunc(cfg.Protect.Groups, func(name string) bool { return offboard.Fold(name) == offboard.Fold(g) }) {
-				return "this person is in the protected group " + g
-			}
+		if name := named(cfg.Protect.Groups, renamed.Groups); name != "" {
+			return "this person is in the protected group " + name
 		}
 		return ""
 	}
+}
+
+// protectedBy tells whether being in a group may protect.
+func protectedBy(cfg *config.Config) func(offboard.Group) bool {
+	conditional := strings.Contains(cfg.Protect.When, ".groups")
+	return func(g offboard.Group) bool { return conditional || named(cfg.Protect.Groups, g.Keys()) != "" }
+}
+
+// named returns the first of names that is among the keys of groups; empty: none is.
+func named(names, keys []string) string {
+	for _, name := range names {
+		if slices.ContainsFunc(keys, func(k string) bool { return offboard.Fold(k) == offboard.Fold(name) }) {
+			return name
+		}
+	}
+	return ""
 }
 
 func operators(cfg *config.Config) []console.Operator {

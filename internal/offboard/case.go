@@ -18,10 +18,11 @@ type Case struct {
 	Policy     Policy // as it was when the case opened
 	State      State
 	Waiting    Waiting
-	Note       string // one sentence for whoever looks at the case
-	Batch      string // of a mass change or a brake, empty otherwise
-	Braked     bool   // Batch is the id of a brake
-	Cleared    bool   // a person let the case go on: no brake catches it again
+	Note       string    // one sentence for whoever looks at the case
+	Guard      GuardName // whose refusal Note tells
+	Batch      string    // of a mass change or a brake, empty otherwise
+	Braked     bool      // Batch is the id of a brake
+	Cleared    bool      // a person let the case go on: no brake catches it again
 	Override   Override
 	Ending     Ending
 	Outcome    Outcome
@@ -297,6 +298,7 @@ type Update struct {
 	State     State
 	Waiting   *Waiting
 	Note      *string
+	Guard     GuardName // with Note: whose refusal it tells
 	Ending    Ending
 	Outcome   Outcome // ends the case, with State closed or cancelled
 	WakeAt    time.Time

@@ -36,6 +36,7 @@ type Group struct {
 	DisplayName string
 	ExternalID  string
 	Access      string // the configured access name it is bound to, folded; empty: it gives no access
+	Former      string // earlier names and external ids, one a line
 	Version     int64  // grows with every change, members included
 	Created     time.Time
 	Modified    time.Time

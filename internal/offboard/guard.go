@@ -21,6 +21,18 @@ type GuardFacts struct {
 // MadeUp is why a case of a placeholder closes as observed.
 const MadeUp = "every address is under .invalid, where nobody has a seat: nothing is asked of Amplitude"
 
+// GuardName names a guard that looks at what only Amplitude can tell. Its last
+// answer is kept with the case.
+type GuardName string
+
+// The guards.
+const (
+	GuardNone   GuardName = ""
+	GuardAdmin  GuardName = "admin"  // nobody else is an admin
+	GuardToken  GuardName = "token"  // Offramp's own access ends with the seat
+	GuardUnseen GuardName = "unseen" // something cannot be seen, and the policy asks
+)
+
 // Permission is what the guards say about one outward change.
 type Permission struct {
 	Allowed bool
@@ -28,8 +40,9 @@ type Permission struct {
 	Waiting Waiting // with State waiting
 	Until   time.Time
 	Outcome Outcome
-	Cancel  bool   // undo what was done and end the case
-	Because string // with Allowed: what the record says beside the intention
+	Cancel  bool      // undo what was done and end the case
+	Because string    // with Allowed: what the record says beside the intention
+	Guard   GuardName // which of the named guards refuses
 }
 
 // Guard is the one place that decides whether something may be taken away from
@@ -71,22 +84,22 @@ func Guard(f GuardFacts) Permission {
 		return refuse("the person is entitled through connection " + s.ElsewhereBy +
 			"; remove them there too, or cancel the case")
 	case f.Protected != "" && c.Override != OverrideAll:
-		return refuse(f.Protected + "; take them off the protected list, or remove them by hand in " +
+		return refuse(f.Protected + "; take them off protect in the configuration and restart, or remove them by hand in " +
 			"Amplitude under Settings > Members & Groups, then retry or resolve the case" + overriding(c))
 	case f.Elsewhere != "" && c.Override != OverrideAll:
 		return refuse("their only access was a project that ended, and by now they have " + f.Elsewhere + ", which would be taken too; " +
 			"cancel the case, or take that away first, then retry")
 	case f.Admin != "" && c.Override != OverrideAll && incident:
-		return refuse(f.Admin + ", then retry" + overriding(c))
+		return of(GuardAdmin, refuse(f.Admin+", then retry"+overriding(c)))
 	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:
-		return refuse("the policy asks about what the guards cannot see: " + f.Unseen + "; look in Amplitude, " +
-			"then let the case go on with: offramp cases retry " + c.ID + " --because TEXT")
+		return of(GuardUnseen, refuse("the policy asks about what the guards cannot see: "+f.Unseen+"; look in Amplitude, "+
+			"then let the case go on with: offramp cases retry "+c.ID+" --because TEXT"))
 	case s.Paused != nil:
 		return s.Paused.Wait(f.Now)
 	case f.Admin != "" && c.Override != OverrideAll:
-		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then")
+		return of(GuardAdmin, wait(WaitTask, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then"))
 	case f.Token != "" && c.Override != OverrideAll && !incident: // an incident does not wait for what Offramp would like to read
-		return wait(WaitRetry, f.Now.Add(10*time.Minute), f.Token+"; the case goes on by itself then")
+		return of(GuardToken, wait(WaitRetry, f.Now.Add(10*time.Minute), f.Token+"; the case goes on by itself then"))
 	case s.SeatClaimedBy != "":
 		return wait(WaitSeat, f.Now.Add(time.Minute), "another live case works on this seat: "+s.SeatClaimedBy)
 	case unapproved != "":
@@ -97,11 +110,14 @@ func Guard(f GuardFacts) Permission {
 	return Permission{Allowed: true}
 }
 
-// overriding tells an admin how an incident passes a guard all the same.
+// of names the guard that refuses.
+func of(g GuardName, p Permission) Permission {
+	p.Guard = g
+	return p
+}
+
+// overriding tells an admin how a case passes a guard all the same.
 func overriding(c Case) string {
-	if !c.Incident() {
-		return ""
-	}
 	return "; an admin lets it pass with: offramp cases retry " + c.ID + " --override --because TEXT"
 }
 

@@ -33,8 +33,10 @@ type Person struct {
 	Active       bool
 	Claims       Claims
 	Groups       []string  // display names; filled when read for a decision
+	GroupKeys    []string  // by which the file may name those groups: names, of now and before, and external ids; filled with Groups
 	InAccess     bool      // member of a bound access group; filled when read
 	Removal      *Decision // standing removal decision, nil when none
+	Shield       *Shield   // of a protection that ended, nil when none did
 	Resource     string    // the SCIM attributes as JSON, opaque here
 	Version      int64
 	Created      time.Time

@@ -9,8 +9,8 @@ import (
 // somebody who is active: a leave date, or the trigger of a policy. They change
 // and end with what was said. An operator's decision is not touched here.
 
-// Before is what the identity provider said about a person before the change
-// that a trigger acted upon.
+// Before is what the identity provider said about a person before a change: one
+// that a trigger acted upon, or that ended their protection.
 type Before struct {
 	UserName    string   `json:"user_name"`
 	DisplayName string   `json:"display_name,omitempty"`
@@ -20,13 +20,16 @@ type Before struct {
 	Title       string   `json:"title,omitempty"`
 	Manager     string   `json:"manager,omitempty"`
 	Groups      []string `json:"groups,omitempty"`
+	GroupKeys   []string `json:"group_keys,omitempty"`
+	Emails      []Email  `json:"emails,omitempty"`
 	Claims      Claims   `json:"claims,omitzero"`
 }
 
 func before(p Person) *Before {
 	return &Before{
 		UserName: p.UserName, DisplayName: p.DisplayName, GivenName: p.GivenName, FamilyName: p.FamilyName,
-		Department: p.Department, Title: p.Title, Manager: p.Manager, Groups: p.Groups, Claims: p.Claims,
+		Department: p.Department, Title: p.Title, Manager: p.Manager, Groups: p.Groups, GroupKeys: p.GroupKeys,
+		Emails: p.Emails, Claims: p.Claims,
 	}
 }
 
@@ -37,7 +40,7 @@ func (b *Before) of(is Person) Person {
 	}
 	is.UserName, is.DisplayName, is.GivenName, is.FamilyName = b.UserName, b.DisplayName, b.GivenName, b.FamilyName
 	is.Department, is.Title, is.Manager, is.Groups, is.Claims = b.Department, b.Title, b.Manager, b.Groups, b.Claims
-	is.Active = true
+	is.GroupKeys, is.Emails, is.Active = b.GroupKeys, b.Emails, true
 	return is
 }
 

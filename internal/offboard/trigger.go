@@ -18,6 +18,9 @@ type Rules struct {
 	Organizations    []string       // that the connection reaches, as policies see them
 	Location         *time.Location // of leave dates and days; nil: UTC
 	Brake            BrakeRules     // zero: none
+
+	Protected   func(Person) string // why somebody, as given, is not removed without a person's word; empty: they may be. nil: all may
+	ProtectedBy func(Group) bool    // whether being in a group may protect; nil: it never does
 }
 
 // Opening is a case about to be opened.

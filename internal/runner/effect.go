@@ -63,9 +63,7 @@ func (a *attempt) do(ctx context.Context, c change) (p offboard.Permission, done
 		facts.Admin, facts.Token, facts.Elsewhere = seen.admins.Irreplaceable(f.Standing.Losing), seen.token, seen.more
 		facts.Unseen = seen.blind()
 		facts.Outside = a.outside(cmp.Or(c.address, f.Case.Address))
-		if a.opts.Protected != nil {
-			facts.Protected = a.opts.Protected(f.Person)
-		}
+		facts.Protected = f.Protected(a.opts.Protected)
 		p := offboard.Guard(facts)
 		if p.Allowed {
 			p.Because = seen.said(facts.Admin)

@@ -33,13 +33,13 @@ func TestTheLastAdminWaitsUntilThereIsAnother(t *testing.T) {
 					}
 				}
 				w.deactivate()
-				f := w.until(offboard.StateWaiting, offboard.WaitRetry)
+				f := w.until(offboard.StateWaiting, offboard.WaitTask)
 				if !strings.Contains(f.Case.Note, "the last admin of acme") || !w.seated() {
 					w.show()
 					t.Fatalf("note %q", f.Case.Note)
 				}
 				w.clock.move(time.Hour)
-				w.run(time.Hour, func() bool { return w.caseOf(leaver).Case.Waiting == offboard.WaitRetry })
+				w.run(time.Hour, func() bool { return w.caseOf(leaver).Case.Waiting == offboard.WaitTask })
 				if !w.seated() {
 					t.Fatal("removed although nobody replaces them")
 				}
@@ -133,7 +133,7 @@ func TestTheConfiguredAdminsAreASecondSource(t *testing.T) {
 	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Organizations[0].Roles, o.Admins = false, []string{leaver} }})
 	w.person("leaver", leaver)
 	w.deactivate()
-	f := w.until(offboard.StateWaiting, offboard.WaitRetry)
+	f := w.until(offboard.StateWaiting, offboard.WaitTask)
 	if !strings.Contains(f.Case.Note, "protect.admins") || !w.seated() {
 		t.Errorf("note %q", f.Case.Note)
 	}

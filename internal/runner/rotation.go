@@ -141,9 +141,7 @@ func (t *turn) intend(ctx context.Context, op offboard.RotationOp, text, secret 
 	in := offboard.RotationIntent{Op: op, Text: text, Receipt: secret, Until: t.now().Add(7 * 24 * time.Hour)}
 	perm, err := t.opts.Store.IntendRotation(ctx, t.file.Rotation.ID, t.epoch, in, func(f offboard.File) offboard.Permission {
 		facts := offboard.GuardFacts{File: f, Step: offboard.StepRotate, Now: t.now(), Outside: t.outsideOf(f.Case.Connection, f.Case.Address)}
-		if t.opts.Protected != nil {
-			facts.Protected = t.opts.Protected(f.Person)
-		}
+		facts.Protected = f.Protected(t.opts.Protected)
 		return offboard.Guard(facts)
 	})
 	if err != nil || perm.Allowed {

@@ -290,19 +290,6 @@ func TestObserveChangesNothing(t *testing.T) {
 	}
 }
 
-func TestProtectedPersonNeedsAPerson(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, setup{opts: func(o *runner.Options) {
-		o.Protected = func(offboard.Person) string { return "this person is on the protected list" }
-	}})
-	w.person("leaver", leaver)
-	w.deactivate()
-	w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
-	if !w.seated() {
-		t.Error("a protected person was removed")
-	}
-}
-
 func TestNoSeatClosesTheCase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})

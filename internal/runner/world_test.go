@@ -92,6 +92,7 @@ type world struct {
 	triggers *offboard.Policies // nil: none
 	brake    offboard.BrakeRules
 	access   bool
+	protect  offboard.Rules // of it, who is protected
 
 	beforeWrite func(*http.Request) // where the transport is a cut; nil: nothing
 }
@@ -237,6 +238,7 @@ func (w *world) rules() offboard.Rules {
 		Settle: 2 * time.Minute, TrustIncidents: true,
 		Policy: func(offboard.PolicyFacts) offboard.Policy { return w.policy }, Triggers: w.triggers,
 		Brake: w.brake, AccessConfigured: w.access,
+		Protected: w.protect.Protected, ProtectedBy: w.protect.ProtectedBy,
 	}
 }
 

@@ -121,10 +121,13 @@ func (t *tx) bindNamed(ctx context.Context, connection, name string) error {
 }
 
 // access decides about the people whom a change of an access group moved, or of
-// any group where a policy looks at groups.
+// any group where a policy looks at groups; and about who left one that protects.
 func (t *tx) access(ctx context.Context, g offboard.Group, rules offboard.Rules, gained, lost []string, batch string) error {
-	if rules.Triggers.WatchGroups() {
+	switch protects := rules.ProtectedBy != nil && rules.ProtectedBy(g); {
+	case rules.Triggers.WatchGroups() || protects && g.Access != "":
 		return t.regrouped(ctx, g, rules, gained, lost, batch)
+	case protects:
+		return t.regrouped(ctx, g, rules, nil, lost, batch)
 	}
 	if g.Access == "" {
 		return nil

@@ -70,15 +70,15 @@ func (t *tx) alikeEmails(ctx context.Context, out map[string][]offboard.Alike, s
 }
 
 // groupsOfAdmins fills in the groups of those who hold the seats of admins.
-func (t *tx) groupsOfAdmins(ctx context.Context, seats []db.Member, holdings map[string][]offboard.Holding) (err error) {
+func (t *tx) groupsOfAdmins(ctx context.Context, seats []db.Member, holdings map[string][]offboard.Holding) error {
 	for _, s := range seats {
 		if s.Role == "" {
 			continue
 		}
 		list := holdings[s.AddressKey]
 		for i := range list {
-			if list[i].Person.Groups, err = t.GroupNamesOf(ctx, list[i].Person.ID); err != nil {
-				return fmt.Errorf("read groups: %w", err)
+			if err := withGroups(ctx, t.Queries, &list[i].Person); err != nil {
+				return err
 			}
 		}
 	}

@@ -207,7 +207,7 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 	}
 	t.stopwatch(row)
 	if u.Note != nil {
-		row.Note = *u.Note
+		row.Note, row.Guard = *u.Note, string(u.Guard)
 	}
 	if u.Ending != offboard.EndNot {
 		row.Ending = string(u.Ending)

@@ -89,14 +89,10 @@ func (s *Store) standing(ctx context.Context, q *db.Queries, f *offboard.File) e
 
 // standingAt is standing for one of the person's addresses.
 func (s *Store) standingAt(ctx context.Context, q *db.Queries, f *offboard.File, address string) error {
-	groups, err := q.GroupNamesOf(ctx, f.Person.ID)
-	if err != nil {
-		return fmt.Errorf("read groups: %w", err)
-	}
-	f.Standing.Groups, f.Person.Groups = groups, groups
-	if f.Person.InAccess, err = inAccess(ctx, q, f.Person.ID); err != nil {
+	if err := withGroups(ctx, q, &f.Person); err != nil {
 		return err
 	}
+	f.Standing.Groups = f.Person.Groups
 	now := s.now()
 	entitled := offboard.Entitled(f.Person, s.opts.AccessConfigured, f.Case.Begins(now))
 	f.Standing.Entitled = offboard.Spared(f.Case.Plan, f.Person, entitled)

@@ -130,6 +130,7 @@ func (t *tx) changeGroup(ctx context.Context, c offboard.GroupChange, batch stri
 	if c.ExternalID != nil {
 		g.ExternalID = *c.ExternalID
 	}
+	g = g.Known(was)
 	if err := t.bind(ctx, &g, c.Access.Groups); err != nil {
 		return was, 0, err
 	}
@@ -160,8 +161,10 @@ func (t *tx) deleteGroup(ctx context.Context, g offboard.Group, rules offboard.R
 		}
 		slices.Sort(members)
 	}
-	if err := t.EndGroup(ctx, g.ID); err != nil {
-		return fmt.Errorf("end memberships: %w", err)
+	if rules.ProtectedBy == nil || !rules.ProtectedBy(g) { // a group that is gone is no word about the people whom it protected
+		if err := t.EndGroup(ctx, g.ID); err != nil {
+			return fmt.Errorf("end memberships: %w", err)
+		}
 	}
 	g.Version, g.Modified = g.Version+1, moment(millis(t.now))
 	if err := t.saveGroup(ctx, g, millis(t.now)); err != nil {
@@ -173,7 +176,7 @@ func (t *tx) deleteGroup(ctx context.Context, g offboard.Group, rules offboard.R
 func (t *tx) saveGroup(ctx context.Context, g offboard.Group, deleted int64) error {
 	err := t.SaveGroup(ctx, db.SaveGroupParams{
 		DisplayName: g.DisplayName, DisplayKey: offboard.Fold(g.DisplayName), ExternalID: g.ExternalID,
-		AccessName: g.Access, Version: g.Version, ModifiedAt: millis(g.Modified), DeletedAt: deleted, ID: g.ID,
+		AccessName: g.Access, Former: g.Former, Version: g.Version, ModifiedAt: millis(g.Modified), DeletedAt: deleted, ID: g.ID,
 	})
 	if err != nil {
 		return fmt.Errorf("save group: %w", err)
@@ -183,7 +186,7 @@ func (t *tx) saveGroup(ctx context.Context, g offboard.Group, deleted int64) err
 
 func groupOf(r db.ScimGroup) offboard.Group {
 	return offboard.Group{
-		ID: r.ID, Connection: r.Connection, DisplayName: r.DisplayName, ExternalID: r.ExternalID, Access: r.AccessName,
+		ID: r.ID, Connection: r.Connection, DisplayName: r.DisplayName, ExternalID: r.ExternalID, Access: r.AccessName, Former: r.Former,
 		Version: r.Version, Created: moment(r.CreatedAt), Modified: moment(r.ModifiedAt),
 	}
 }

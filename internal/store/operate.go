@@ -40,10 +40,7 @@ func (t *tx) propose(ctx context.Context, batch, personID string, decide func(of
 	if err != nil {
 		return "", err
 	}
-	if p.Groups, err = t.GroupNamesOf(ctx, p.ID); err != nil {
-		return "", fmt.Errorf("read groups: %w", err)
-	}
-	if p.InAccess, err = inAccess(ctx, t.Queries, p.ID); err != nil {
+	if err := withGroups(ctx, t.Queries, &p); err != nil {
 		return "", err
 	}
 	prior, err := t.prior(ctx, personID)

@@ -99,10 +99,10 @@ func (t *tx) changePerson(ctx context.Context, c offboard.PersonChange) (offboar
 	}
 	is.ID, is.Connection, is.Version = was.ID, was.Connection, was.Version
 	is.Address, is.AddressSince = was.Address, was.AddressSince
-	is.Created, is.Modified, is.Removal = was.Created, was.Modified, was.Removal
-	is.Groups, is.InAccess = was.Groups, was.InAccess
+	is.Created, is.Modified, is.Removal, is.Shield = was.Created, was.Modified, was.Removal, was.Shield
+	is.Groups, is.GroupKeys, is.InAccess = was.Groups, was.GroupKeys, was.InAccess
 	if !is.Deleted.IsZero() {
-		is.Deleted, is.Groups, is.InAccess = moment(millis(t.now)), nil, false
+		is.Deleted, is.Groups, is.GroupKeys, is.InAccess = moment(millis(t.now)), nil, nil, false
 	}
 	if reflect.DeepEqual(was, is) {
 		return was, nil
@@ -121,6 +121,11 @@ func (t *tx) decide(ctx context.Context, was, is offboard.Person, rules offboard
 	if err != nil {
 		return err
 	}
+	if s := rules.Shield(was, is, t.now); s != nil {
+		if err := t.setShield(ctx, is.ID, *s); err != nil {
+			return err
+		}
+	}
 	v := offboard.Decide(was, is, prior, rules, t.now)
 	t.fell = append(t.fell, v.Failed...)
 	if v.Decision != nil || v.Lapsed {
@@ -132,6 +137,18 @@ func (t *tx) decide(ctx context.Context, was, is offboard.Person, rules offboard
 		v.Open.Note = "part of a change to an access group that affects many people at once: release or cancel it"
 	}
 	return t.applyHeld(ctx, is, v, batch)
+}
+
+// setShield keeps what a person was while they were protected.
+func (t *tx) setShield(ctx context.Context, personID string, s offboard.Shield) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode what protected a person: %w", err)
+	}
+	if err := t.SetShield(ctx, db.SetShieldParams{Shield: string(b), ID: personID}); err != nil {
+		return fmt.Errorf("keep what protected a person: %w", err)
+	}
+	return nil
 }
 
 func (t *tx) savePerson(ctx context.Context, was, is offboard.Person) error {
@@ -251,15 +268,25 @@ func (t *tx) decided(ctx context.Context, row db.Person) (offboard.Person, error
 	if err != nil {
 		return p, err
 	}
-	groups, err := t.GroupsOf(ctx, p.ID)
+	return p, withGroups(ctx, t.Queries, &p)
+}
+
+// withGroups fills in what a person's groups say about them.
+func withGroups(ctx context.Context, q *db.Queries, p *offboard.Person) error {
+	rows, err := q.GroupsOf(ctx, p.ID)
 	if err != nil {
-		return p, fmt.Errorf("read groups: %w", err)
+		return fmt.Errorf("read groups: %w", err)
 	}
-	for _, g := range groups {
-		p.Groups = append(p.Groups, g.DisplayName)
-		p.InAccess = p.InAccess || g.AccessName != ""
+	p.Groups, p.GroupKeys, p.InAccess = nil, nil, false
+	for _, r := range rows {
+		g := offboard.Group{DisplayName: r.DisplayName, ExternalID: r.ExternalID, Former: r.Former}
+		p.GroupKeys = append(p.GroupKeys, g.Keys()...)
+		if r.DeletedAt == 0 {
+			p.Groups = append(p.Groups, r.DisplayName)
+			p.InAccess = p.InAccess || r.AccessName != ""
+		}
 	}
-	return p, nil
+	return nil
 }
 
 // personRow maps a person to a row; the removal decision is written elsewhere.

@@ -17,7 +17,7 @@ func (m moved) massive(r offboard.Rules) bool {
 }
 
 // regrouped decides about everybody who joined or left a group, where a policy
-// has a trigger that looks at groups, in the order of their ids.
+// has a trigger that looks at groups or protection does, in the order of their ids.
 func (t *tx) regrouped(ctx context.Context, g offboard.Group, rules offboard.Rules, gained, lost []string, batch string) error {
 	everyone := slices.Concat(gained, lost)
 	slices.Sort(everyone)
@@ -34,6 +34,7 @@ func (t *tx) regrouped(ctx context.Context, g offboard.Group, rules offboard.Rul
 		was.Groups = slices.DeleteFunc(slices.Clone(is.Groups), func(name string) bool { return name == g.DisplayName })
 		if left {
 			was.Groups = append(was.Groups, g.DisplayName)
+			was.GroupKeys = append(slices.Clone(is.GroupKeys), g.Keys()...)
 		}
 		switch {
 		case g.Access == "":

@@ -19,7 +19,7 @@ func caseOf(r db.Case) (offboard.Case, error) {
 	c := offboard.Case{
 		ID: r.ID, PersonID: r.PersonID, Connection: r.Connection, Address: r.Address,
 		Plan: offboard.PlanName(r.Plan), Reason: offboard.Reason(r.Reason), Trigger: r.TriggerForm, Ticket: r.Ticket,
-		State: offboard.State(r.State), Waiting: offboard.Waiting(r.Waiting), Note: r.Note, Batch: r.Batch,
+		State: offboard.State(r.State), Waiting: offboard.Waiting(r.Waiting), Note: r.Note, Guard: offboard.GuardName(r.Guard), Batch: r.Batch,
 		Braked: r.Braked, Cleared: r.Cleared, Override: offboard.Override(r.Override),
 		Ending: offboard.Ending(r.Ending), Outcome: offboard.Outcome(r.Outcome), Epoch: r.Epoch, Signal: r.Signal,
 		Opened: moment(r.OpenedAt), NotBefore: moment(r.NotBefore), Due: moment(r.DueAt), Removed: moment(r.RemovedAt),
@@ -34,7 +34,7 @@ func caseOf(r db.Case) (offboard.Case, error) {
 
 func saved(r db.Case) db.SaveCaseParams {
 	return db.SaveCaseParams{
-		Plan: r.Plan, Reason: r.Reason, State: r.State, Waiting: r.Waiting, Note: r.Note, Ending: r.Ending,
+		Plan: r.Plan, Reason: r.Reason, State: r.State, Waiting: r.Waiting, Note: r.Note, Guard: r.Guard, Ending: r.Ending,
 		Outcome: r.Outcome, Epoch: r.Epoch, Signal: r.Signal, LeaseUntil: r.LeaseUntil, WakeAt: r.WakeAt,
 		QueuedAt: r.QueuedAt, NotBefore: r.NotBefore, DueAt: r.DueAt, RemovedAt: r.RemovedAt,
 		VerifiedAt: r.VerifiedAt, WaitedMs: r.WaitedMs, WaitSince: r.WaitSince, ClosedAt: r.ClosedAt,
@@ -210,6 +210,11 @@ func personOf(r db.Person) (offboard.Person, error) {
 	if r.Removal != "" {
 		if err := json.Unmarshal([]byte(r.Removal), &p.Removal); err != nil {
 			return p, fmt.Errorf("read the removal decision of person %s: %w", r.ID, err)
+		}
+	}
+	if r.Shield != "" {
+		if err := json.Unmarshal([]byte(r.Shield), &p.Shield); err != nil {
+			return p, fmt.Errorf("read what protected person %s: %w", r.ID, err)
 		}
 	}
 	return p, nil

@@ -30,7 +30,7 @@ func (q *Queries) BrakeByID(ctx context.Context, id string) (Brake, error) {
 }
 
 const casesOfBatch = `-- name: CasesOfBatch :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where batch = $1 and batch <> '' and id > $2 order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where batch = $1 and batch <> '' and id > $2 order by id limit $3
 `
 
 type CasesOfBatchParams struct {
@@ -85,6 +85,7 @@ func (q *Queries) CasesOfBatch(ctx context.Context, arg CasesOfBatchParams) ([]C
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}

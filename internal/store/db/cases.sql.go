@@ -86,7 +86,7 @@ func (q *Queries) AssetsOf(ctx context.Context, caseID string) ([]Asset, error) 
 }
 
 const caseByID = `-- name: CaseByID :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id = $1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where id = $1
 `
 
 func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
@@ -129,12 +129,13 @@ func (q *Queries) CaseByID(ctx context.Context, id string) (Case, error) {
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }
 
 const casesBefore = `-- name: CasesBefore :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases
 where id < $1
     and (cast($2 as text) = '' or state = $2)
     and (cast($3 as text) = '' or plan = $3)
@@ -208,6 +209,7 @@ func (q *Queries) CasesBefore(ctx context.Context, arg CasesBeforeParams) ([]Cas
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}
@@ -226,7 +228,7 @@ const claimCase = `-- name: ClaimCase :one
 update cases set epoch = epoch + 1, lease_until = $1, wake_at = $1, queued_at = 0
 where id = $2 and closed_at = 0 and lease_until <= $3 and state <> 'needs_attention'
     and (state <> 'held' or batch <> '' and not cleared)
-returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
+returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard
 `
 
 type ClaimCaseParams struct {
@@ -277,6 +279,7 @@ func (q *Queries) ClaimCase(ctx context.Context, arg ClaimCaseParams) (Case, err
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }
@@ -789,7 +792,7 @@ func (q *Queries) KeepLease(ctx context.Context, arg KeepLeaseParams) (int64, er
 }
 
 const lastCaseOf = `-- name: LastCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where person_id = $1 order by id desc limit 1
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where person_id = $1 order by id desc limit 1
 `
 
 func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -832,6 +835,7 @@ func (q *Queries) LastCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }
@@ -864,7 +868,7 @@ func (q *Queries) LiveCaseCount(ctx context.Context, personID string) (int64, er
 }
 
 const liveCaseOf = `-- name: LiveCaseOf :one
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where person_id = $1 and closed_at = 0
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where person_id = $1 and closed_at = 0
 `
 
 func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error) {
@@ -907,12 +911,13 @@ func (q *Queries) LiveCaseOf(ctx context.Context, personID string) (Case, error)
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }
 
 const lockCase = `-- name: LockCase :one
-update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
+update cases set epoch = epoch where id = $1 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard
 `
 
 // LockCase reads a case and keeps other writers away until the transaction ends.
@@ -956,6 +961,7 @@ func (q *Queries) LockCase(ctx context.Context, id string) (Case, error) {
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }
@@ -989,12 +995,12 @@ func (q *Queries) QueuedCases(ctx context.Context, since int64) (int64, error) {
 
 const saveCase = `-- name: SaveCase :exec
 update cases set
-    plan = $1, reason = $2, state = $3, waiting = $4, note = $5, ending = $6,
-    outcome = $7, epoch = $8, signal = $9, lease_until = $10, wake_at = $11,
-    queued_at = $12, not_before = $13, due_at = $14, removed_at = $15,
-    verified_at = $16, waited_ms = $17, wait_since = $18, closed_at = $19,
-    held_ms = $20, held_since = $21
-where id = $22
+    plan = $1, reason = $2, state = $3, waiting = $4, note = $5, guard = $6, ending = $7,
+    outcome = $8, epoch = $9, signal = $10, lease_until = $11, wake_at = $12,
+    queued_at = $13, not_before = $14, due_at = $15, removed_at = $16,
+    verified_at = $17, waited_ms = $18, wait_since = $19, closed_at = $20,
+    held_ms = $21, held_since = $22
+where id = $23
 `
 
 type SaveCaseParams struct {
@@ -1003,6 +1009,7 @@ type SaveCaseParams struct {
 	State      string
 	Waiting    string
 	Note       string
+	Guard      string
 	Ending     string
 	Outcome    string
 	Epoch      int64
@@ -1029,6 +1036,7 @@ func (q *Queries) SaveCase(ctx context.Context, arg SaveCaseParams) error {
 		arg.State,
 		arg.Waiting,
 		arg.Note,
+		arg.Guard,
 		arg.Ending,
 		arg.Outcome,
 		arg.Epoch,
@@ -1051,7 +1059,7 @@ func (q *Queries) SaveCase(ctx context.Context, arg SaveCaseParams) error {
 }
 
 const signalCase = `-- name: SignalCase :one
-update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at
+update cases set signal = signal + 1 where id = $1 and closed_at = 0 returning id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard
 `
 
 func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
@@ -1094,6 +1102,7 @@ func (q *Queries) SignalCase(ctx context.Context, id string) (Case, error) {
 		&i.HeldMs,
 		&i.HeldSince,
 		&i.WatchEndedAt,
+		&i.Guard,
 	)
 	return i, err
 }

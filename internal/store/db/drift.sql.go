@@ -854,7 +854,7 @@ func (q *Queries) OrganizationsWithSeat(ctx context.Context, addressKey string) 
 }
 
 const recentCases = `-- name: RecentCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where id > $1 and (closed_at = 0 or closed_at > $2) order by id limit $3
 `
 
 type RecentCasesParams struct {
@@ -909,6 +909,7 @@ func (q *Queries) RecentCases(ctx context.Context, arg RecentCasesParams) ([]Cas
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}
@@ -1465,7 +1466,7 @@ func (q *Queries) Watched(ctx context.Context, arg WatchedParams) (int64, error)
 }
 
 const watchedCases = `-- name: WatchedCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where outcome = 'removed' and watch_ended_at = 0 and closed_at > 0 and id > $1 order by id limit $2
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where outcome = 'removed' and watch_ended_at = 0 and closed_at > 0 and id > $1 order by id limit $2
 `
 
 type WatchedCasesParams struct {
@@ -1520,6 +1521,7 @@ func (q *Queries) WatchedCases(ctx context.Context, arg WatchedCasesParams) ([]C
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}

@@ -333,34 +333,6 @@ func (q *Queries) FinishEffect(ctx context.Context, arg FinishEffectParams) erro
 	return err
 }
 
-const groupNamesOf = `-- name: GroupNamesOf :many
-select g.display_name from membership m join scim_group g on g.id = m.group_id
-where m.person_id = $1 and g.deleted_at = 0 order by g.display_name
-`
-
-func (q *Queries) GroupNamesOf(ctx context.Context, personID string) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, groupNamesOf, personID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var display_name string
-		if err := rows.Scan(&display_name); err != nil {
-			return nil, err
-		}
-		items = append(items, display_name)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const insertEffect = `-- name: InsertEffect :exec
 insert into effect (key, case_id, step, object, state, response, epoch, intended_at, done_at)
 values ($1, $2, $3, $4, 'intended', '', $5, $6, 0)
@@ -412,7 +384,7 @@ func (q *Queries) InsertReceipt(ctx context.Context, arg InsertReceiptParams) er
 }
 
 const lockPerson = `-- name: LockPerson :one
-update person set version = version where id = $1 returning id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at
+update person set version = version where id = $1 returning id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at, shield
 `
 
 func (q *Queries) LockPerson(ctx context.Context, id string) (Person, error) {
@@ -444,12 +416,13 @@ func (q *Queries) LockPerson(ctx context.Context, id string) (Person, error) {
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }
 
 const peopleByAddress = `-- name: PeopleByAddress :many
-select distinct p.id, p.connection, p.external_id, p.user_name, p.user_name_key, p.display_name, p.display_key, p.given_name, p.family_name, p.address, p.address_key, p.address_since, p.emails, p.manager, p.manager_key, p.department, p.title, p.active, p.claims, p.removal, p.resource, p.version, p.created_at, p.modified_at, p.deleted_at from person p join person_address a on a.person_id = p.id
+select distinct p.id, p.connection, p.external_id, p.user_name, p.user_name_key, p.display_name, p.display_key, p.given_name, p.family_name, p.address, p.address_key, p.address_since, p.emails, p.manager, p.manager_key, p.department, p.title, p.active, p.claims, p.removal, p.resource, p.version, p.created_at, p.modified_at, p.deleted_at, p.shield from person p join person_address a on a.person_id = p.id
 where a.value_key = $1 order by p.id
 `
 
@@ -488,6 +461,7 @@ func (q *Queries) PeopleByAddress(ctx context.Context, valueKey string) ([]Perso
 			&i.CreatedAt,
 			&i.ModifiedAt,
 			&i.DeletedAt,
+			&i.Shield,
 		); err != nil {
 			return nil, err
 		}
@@ -503,7 +477,7 @@ func (q *Queries) PeopleByAddress(ctx context.Context, valueKey string) ([]Perso
 }
 
 const personForCase = `-- name: PersonForCase :one
-select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at from person where id = $1
+select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at, shield from person where id = $1
 `
 
 func (q *Queries) PersonForCase(ctx context.Context, id string) (Person, error) {
@@ -535,6 +509,7 @@ func (q *Queries) PersonForCase(ctx context.Context, id string) (Person, error) 
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }
@@ -597,6 +572,20 @@ type SetRemovalParams struct {
 
 func (q *Queries) SetRemoval(ctx context.Context, arg SetRemovalParams) error {
 	_, err := q.db.ExecContext(ctx, setRemoval, arg.Removal, arg.ID)
+	return err
+}
+
+const setShield = `-- name: SetShield :exec
+update person set shield = $1 where id = $2
+`
+
+type SetShieldParams struct {
+	Shield string
+	ID     string
+}
+
+func (q *Queries) SetShield(ctx context.Context, arg SetShieldParams) error {
+	_, err := q.db.ExecContext(ctx, setShield, arg.Shield, arg.ID)
 	return err
 }
 

@@ -42,7 +42,7 @@ func (q *Queries) AccessGroupNamed(ctx context.Context, arg AccessGroupNamedPara
 }
 
 const accessGroups = `-- name: AccessGroups :many
-select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at from scim_group where connection = $1 and access_name <> '' and deleted_at = 0 order by id
+select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at, former from scim_group where connection = $1 and access_name <> '' and deleted_at = 0 order by id
 `
 
 func (q *Queries) AccessGroups(ctx context.Context, connection string) ([]ScimGroup, error) {
@@ -65,6 +65,7 @@ func (q *Queries) AccessGroups(ctx context.Context, connection string) ([]ScimGr
 			&i.CreatedAt,
 			&i.ModifiedAt,
 			&i.DeletedAt,
+			&i.Former,
 		); err != nil {
 			return nil, err
 		}
@@ -89,7 +90,7 @@ func (q *Queries) EndGroup(ctx context.Context, groupID string) error {
 }
 
 const groupByID = `-- name: GroupByID :one
-select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at from scim_group where id = $1 and connection = $2 and deleted_at = 0
+select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at, former from scim_group where id = $1 and connection = $2 and deleted_at = 0
 `
 
 type GroupByIDParams struct {
@@ -111,12 +112,13 @@ func (q *Queries) GroupByID(ctx context.Context, arg GroupByIDParams) (ScimGroup
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Former,
 	)
 	return i, err
 }
 
 const groupsByExternalID = `-- name: GroupsByExternalID :many
-select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at from scim_group where connection = $1 and external_id = $2 and deleted_at = 0 order by id
+select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at, former from scim_group where connection = $1 and external_id = $2 and deleted_at = 0 order by id
 `
 
 type GroupsByExternalIDParams struct {
@@ -144,6 +146,7 @@ func (q *Queries) GroupsByExternalID(ctx context.Context, arg GroupsByExternalID
 			&i.CreatedAt,
 			&i.ModifiedAt,
 			&i.DeletedAt,
+			&i.Former,
 		); err != nil {
 			return nil, err
 		}
@@ -159,7 +162,7 @@ func (q *Queries) GroupsByExternalID(ctx context.Context, arg GroupsByExternalID
 }
 
 const groupsNamed = `-- name: GroupsNamed :many
-select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at from scim_group where connection = $1 and display_key = $2 and deleted_at = 0 order by id
+select id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at, former from scim_group where connection = $1 and display_key = $2 and deleted_at = 0 order by id
 `
 
 type GroupsNamedParams struct {
@@ -187,6 +190,7 @@ func (q *Queries) GroupsNamed(ctx context.Context, arg GroupsNamedParams) ([]Sci
 			&i.CreatedAt,
 			&i.ModifiedAt,
 			&i.DeletedAt,
+			&i.Former,
 		); err != nil {
 			return nil, err
 		}
@@ -235,7 +239,7 @@ func (q *Queries) InsertGroup(ctx context.Context, arg InsertGroupParams) (int64
 }
 
 const lockGroup = `-- name: LockGroup :one
-update scim_group set version = version where id = $1 returning id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at
+update scim_group set version = version where id = $1 returning id, connection, display_name, display_key, external_id, access_name, version, created_at, modified_at, deleted_at, former
 `
 
 // LockGroup reads a group and keeps other writers away until the transaction ends.
@@ -253,6 +257,7 @@ func (q *Queries) LockGroup(ctx context.Context, id string) (ScimGroup, error) {
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Former,
 	)
 	return i, err
 }
@@ -336,9 +341,9 @@ func (q *Queries) Members(ctx context.Context, groupID string) ([]MembersRow, er
 
 const saveGroup = `-- name: SaveGroup :exec
 update scim_group set
-    display_name = $1, display_key = $2, external_id = $3, access_name = $4,
-    version = $5, modified_at = $6, deleted_at = $7
-where id = $8
+    display_name = $1, display_key = $2, external_id = $3, access_name = $4, former = $5,
+    version = $6, modified_at = $7, deleted_at = $8
+where id = $9
 `
 
 type SaveGroupParams struct {
@@ -346,6 +351,7 @@ type SaveGroupParams struct {
 	DisplayKey  string
 	ExternalID  string
 	AccessName  string
+	Former      string
 	Version     int64
 	ModifiedAt  int64
 	DeletedAt   int64
@@ -358,6 +364,7 @@ func (q *Queries) SaveGroup(ctx context.Context, arg SaveGroupParams) error {
 		arg.DisplayKey,
 		arg.ExternalID,
 		arg.AccessName,
+		arg.Former,
 		arg.Version,
 		arg.ModifiedAt,
 		arg.DeletedAt,

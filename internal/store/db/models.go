@@ -127,6 +127,7 @@ type Case struct {
 	HeldMs       int64
 	HeldSince    int64
 	WatchEndedAt int64
+	Guard        string
 }
 
 type Effect struct {
@@ -305,6 +306,7 @@ type Person struct {
 	CreatedAt    int64
 	ModifiedAt   int64
 	DeletedAt    int64
+	Shield       string
 }
 
 type PersonAddress struct {
@@ -408,6 +410,7 @@ type ScimGroup struct {
 	CreatedAt   int64
 	ModifiedAt  int64
 	DeletedAt   int64
+	Former      string
 }
 
 type SeatClaim struct {

@@ -34,16 +34,20 @@ func (q *Queries) EndMemberships(ctx context.Context, personID string) error {
 }
 
 const groupsOf = `-- name: GroupsOf :many
-select g.id, g.display_name, g.access_name from membership m join scim_group g on g.id = m.group_id
-where m.person_id = $1 and g.deleted_at = 0 order by g.display_name, g.id
+select g.id, g.display_name, g.external_id, g.former, g.access_name, g.deleted_at from membership m join scim_group g on g.id = m.group_id
+where m.person_id = $1 order by g.display_name, g.id
 `
 
 type GroupsOfRow struct {
 	ID          string
 	DisplayName string
+	ExternalID  string
+	Former      string
 	AccessName  string
+	DeletedAt   int64
 }
 
+// GroupsOf includes groups that were deleted while they protected somebody.
 func (q *Queries) GroupsOf(ctx context.Context, personID string) ([]GroupsOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, groupsOf, personID)
 	if err != nil {
@@ -53,7 +57,14 @@ func (q *Queries) GroupsOf(ctx context.Context, personID string) ([]GroupsOfRow,
 	var items []GroupsOfRow
 	for rows.Next() {
 		var i GroupsOfRow
-		if err := rows.Scan(&i.ID, &i.DisplayName, &i.AccessName); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.DisplayName,
+			&i.ExternalID,
+			&i.Former,
+			&i.AccessName,
+			&i.DeletedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -161,7 +172,7 @@ func (q *Queries) InsertPerson(ctx context.Context, arg InsertPersonParams) (int
 }
 
 const personByEmail = `-- name: PersonByEmail :one
-select p.id, p.connection, p.external_id, p.user_name, p.user_name_key, p.display_name, p.display_key, p.given_name, p.family_name, p.address, p.address_key, p.address_since, p.emails, p.manager, p.manager_key, p.department, p.title, p.active, p.claims, p.removal, p.resource, p.version, p.created_at, p.modified_at, p.deleted_at from person_address a join person p on p.id = a.person_id
+select p.id, p.connection, p.external_id, p.user_name, p.user_name_key, p.display_name, p.display_key, p.given_name, p.family_name, p.address, p.address_key, p.address_since, p.emails, p.manager, p.manager_key, p.department, p.title, p.active, p.claims, p.removal, p.resource, p.version, p.created_at, p.modified_at, p.deleted_at, p.shield from person_address a join person p on p.id = a.person_id
 where a.value_key = $1 and a.connection = $2 and a.kind = 'email' and p.deleted_at = 0
 order by p.active desc, p.id limit 1
 `
@@ -200,12 +211,13 @@ func (q *Queries) PersonByEmail(ctx context.Context, arg PersonByEmailParams) (P
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }
 
 const personByExternalID = `-- name: PersonByExternalID :one
-select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at from person where connection = $1 and external_id = $2 and deleted_at = 0
+select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at, shield from person where connection = $1 and external_id = $2 and deleted_at = 0
 order by id limit 1
 `
 
@@ -243,12 +255,13 @@ func (q *Queries) PersonByExternalID(ctx context.Context, arg PersonByExternalID
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }
 
 const personByID = `-- name: PersonByID :one
-select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at from person where id = $1 and connection = $2 and deleted_at = 0
+select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at, shield from person where id = $1 and connection = $2 and deleted_at = 0
 `
 
 type PersonByIDParams struct {
@@ -285,12 +298,13 @@ func (q *Queries) PersonByID(ctx context.Context, arg PersonByIDParams) (Person,
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }
 
 const personByUserName = `-- name: PersonByUserName :one
-select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at from person where connection = $1 and user_name_key = $2 and deleted_at = 0
+select id, connection, external_id, user_name, user_name_key, display_name, display_key, given_name, family_name, address, address_key, address_since, emails, manager, manager_key, department, title, active, claims, removal, resource, version, created_at, modified_at, deleted_at, shield from person where connection = $1 and user_name_key = $2 and deleted_at = 0
 `
 
 type PersonByUserNameParams struct {
@@ -327,6 +341,7 @@ func (q *Queries) PersonByUserName(ctx context.Context, arg PersonByUserNamePara
 		&i.CreatedAt,
 		&i.ModifiedAt,
 		&i.DeletedAt,
+		&i.Shield,
 	)
 	return i, err
 }

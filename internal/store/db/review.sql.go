@@ -266,7 +266,7 @@ func (q *Queries) ReviewByID(ctx context.Context, id string) (Review, error) {
 }
 
 const reviewCases = `-- name: ReviewCases :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id in (select i.case_id from review_item i where i.review_id = $1 and i.case_id <> '')
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where id in (select i.case_id from review_item i where i.review_id = $1 and i.case_id <> '')
 `
 
 func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, error) {
@@ -315,6 +315,7 @@ func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, err
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}
@@ -330,7 +331,7 @@ func (q *Queries) ReviewCases(ctx context.Context, reviewID string) ([]Case, err
 }
 
 const reviewCasesOf = `-- name: ReviewCasesOf :many
-select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at from cases where id in (
+select id, person_id, connection, address, address_key, plan, reason, trigger_form, ticket, policy, state, waiting, note, batch, ending, outcome, epoch, signal, lease_until, wake_at, queued_at, opened_at, not_before, due_at, removed_at, verified_at, waited_ms, wait_since, closed_at, braked, cleared, override, counted_at, held_ms, held_since, watch_ended_at, guard from cases where id in (
     select i.case_id from review_item i where i.review_id = $1 and i.address_key = $2 and i.case_id <> ''
 )
 `
@@ -386,6 +387,7 @@ func (q *Queries) ReviewCasesOf(ctx context.Context, arg ReviewCasesOfParams) ([
 			&i.HeldMs,
 			&i.HeldSince,
 			&i.WatchEndedAt,
+			&i.Guard,
 		); err != nil {
 			return nil, err
 		}

@@ -56,7 +56,7 @@ where closed_at = 0 and queued_at > @since and state not in ('held', 'needs_atte
 
 -- name: SaveCase :exec
 update cases set
-    plan = @plan, reason = @reason, state = @state, waiting = @waiting, note = @note, ending = @ending,
+    plan = @plan, reason = @reason, state = @state, waiting = @waiting, note = @note, guard = @guard, ending = @ending,
     outcome = @outcome, epoch = @epoch, signal = @signal, lease_until = @lease_until, wake_at = @wake_at,
     queued_at = @queued_at, not_before = @not_before, due_at = @due_at, removed_at = @removed_at,
     verified_at = @verified_at, waited_ms = @waited_ms, wait_since = @wait_since, closed_at = @closed_at,

@@ -57,10 +57,6 @@ select * from person where id = @id;
 select distinct p.* from person p join person_address a on a.person_id = p.id
 where a.value_key = @value_key order by p.id;
 
--- name: GroupNamesOf :many
-select g.display_name from membership m join scim_group g on g.id = m.group_id
-where m.person_id = @person_id and g.deleted_at = 0 order by g.display_name;
-
 -- name: BudgetLock :one
 insert into budget (organization, throttled_until, asked) values (@organization, 0, '')
 on conflict (organization) do update set organization = excluded.organization
@@ -96,6 +92,9 @@ update person set version = version where id = @id returning *;
 
 -- name: SetRemoval :exec
 update person set removal = @removal where id = @id;
+
+-- name: SetShield :exec
+update person set shield = @shield where id = @id;
 
 -- name: CountBudgetUses :one
 select count(*) from budget_use where organization = @organization and at > @since;

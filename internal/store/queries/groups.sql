@@ -10,7 +10,7 @@ update scim_group set version = version where id = @id returning *;
 
 -- name: SaveGroup :exec
 update scim_group set
-    display_name = @display_name, display_key = @display_key, external_id = @external_id, access_name = @access_name,
+    display_name = @display_name, display_key = @display_key, external_id = @external_id, access_name = @access_name, former = @former,
     version = @version, modified_at = @modified_at, deleted_at = @deleted_at
 where id = @id;
 

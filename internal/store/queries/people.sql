@@ -46,9 +46,10 @@ on conflict (person_id, kind, value_key) do nothing;
 -- name: DeleteAddress :exec
 delete from person_address where person_id = @person_id and kind = @kind and value_key = @value_key;
 
+-- GroupsOf includes groups that were deleted while they protected somebody.
 -- name: GroupsOf :many
-select g.id, g.display_name, g.access_name from membership m join scim_group g on g.id = m.group_id
-where m.person_id = @person_id and g.deleted_at = 0 order by g.display_name, g.id;
+select g.id, g.display_name, g.external_id, g.former, g.access_name, g.deleted_at from membership m join scim_group g on g.id = m.group_id
+where m.person_id = @person_id order by g.display_name, g.id;
 
 -- name: EndMemberships :exec
 delete from membership where person_id = @person_id;
