@@ -130,6 +130,20 @@ func (d *desk) want(status int, text, token, method, path, body string, header .
 	return got
 }
 
+// An override is an admin's word, and never about their own case.
+func TestOnlyAnotherAdminLetsACasePassTheGuards(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.files["case-1"].Case.State, d.files["case-1"].Case.Waiting = offboard.StateNeedsAttention, offboard.WaitNothing
+	const path, body = "/api/v1/cases/case-1/retry", `{"because":"the laptop is stolen","override":true}`
+	for _, role := range []string{"viewer", "approver", "operator"} {
+		d.want(403, "", role, "POST", path, body)
+	}
+	d.want(409, "is the leaver", "lee-token", "POST", path, body)
+	d.want(422, "say because of what", "admin", "POST", path, `{"override":true}`)
+	d.want(200, `"state":"running"`, "admin", "POST", path, body)
+}
+
 func TestOperatorsWorkOnACase(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -115,14 +115,14 @@ func Retry(f File, by, because string) (Update, error) {
 	if err := decidable(f, by); err != nil {
 		return Update{}, err
 	}
-	waits := f.Case.State == StateWaiting && f.Case.Waiting == WaitRetry
+	waits := f.Case.State == StateWaiting && (f.Case.Waiting == WaitRetry || f.Case.Guard != GuardNone)
 	if f.Case.State != StateNeedsAttention && !waits {
 		return Update{}, refused("there is nothing to retry: %s", standing(f.Case))
 	}
 	nothing, note := WaitNothing, ""
 	u := Update{State: StateRunning, Waiting: &nothing, Note: &note, Now: true}
-	if f.Case.Policy.Unseen == UnseenAsk && strings.TrimSpace(because) != "" {
-		u.Override = OverrideUnseen
+	if f.Case.Guard == GuardUnseen && f.Case.Override == OverrideNone && strings.TrimSpace(because) != "" {
+		u.Override = OverrideUnseen // an answer to what was asked, and to nothing else
 	}
 	text := "asked for another try"
 	if next := f.Next(); next != nil {
@@ -137,11 +137,14 @@ func Retry(f File, by, because string) (Update, error) {
 }
 
 // Pass is Retry with an admin's word that lets the case pass the guards of
-// protected people and admins. Because is required. It never passes an address
-// that somebody else holds, a pause, or observe mode.
+// protected people and admins. Because is required, and the leaver may not say
+// it. It never passes an address that somebody else holds, a pause, or observe mode.
 func Pass(f File, by, because string) (Update, error) {
 	if strings.TrimSpace(because) == "" {
 		return Update{}, incomplete("say because of what the guards are overridden: it is what an auditor will read")
+	}
+	if isLeaver(f, by) {
+		return Update{}, refused("%s is the leaver, and nobody lets their own case pass the guards; ask another admin", by)
 	}
 	u, err := Retry(f, by, because)
 	if err != nil {

@@ -66,6 +66,10 @@ func expedite(f offboard.File) (offboard.Update, error) {
 	return offboard.Expedite(f, "jo", "left the building", noon())
 }
 
+func pass(by, because string) act {
+	return func(f offboard.File) (offboard.Update, error) { return offboard.Pass(f, by, because) }
+}
+
 func resolve(because string, files ...offboard.Attachment) act {
 	return func(f offboard.File) (offboard.Update, error) { return offboard.Resolve(f, "jo", because, files) }
 }
@@ -144,6 +148,13 @@ func TestWhatAPersonMayDecide(t *testing.T) {
 		{story: "a case that waits for people has nothing to retry", do: retry, refused: "this one waits for approval"},
 
 		{
+			story: "a case that stands before a guard of Amplitude's side tries at once", do: retry, line: "jo retried: asked for another try of approve",
+			file: func(f *offboard.File) { f.Case.Waiting, f.Case.Guard = offboard.WaitTask, offboard.GuardAdmin },
+		},
+		{story: "nobody lets a case pass the guards without a reason", file: state(offboard.StateNeedsAttention, ""), do: pass("jo", " "), refused: "what an auditor will read"},
+		{story: "nor their own case", file: state(offboard.StateNeedsAttention, ""), do: pass("lee", "I know"), refused: "is the leaver"},
+
+		{
 			story: "a settling case begins at once", do: expedite, line: "jo expedited: let the case begin at once instead of at 2026-03-02T12:02:00Z: left the building",
 			file: func(f *offboard.File) {
 				f.Case.Waiting, f.Case.NotBefore = offboard.WaitSettle, noon().Add(2*time.Minute)
@@ -203,6 +214,26 @@ func TestWhatDecisionsChange(t *testing.T) {
 		u, err := retry(leaving(state(offboard.StateNeedsAttention, "")))
 		if err != nil || len(u.Steps) != 1 || u.Steps[0].Seq != 2 || u.Steps[0].Attempts != 0 || u.Steps[0].Error != "" {
 			t.Fatalf("got %+v, %v", u.Steps, err)
+		}
+	})
+	t.Run("a retry is a word about what the guards cannot see where they asked about that, and never less than an admin's", func(t *testing.T) {
+		t.Parallel()
+		for _, row := range []struct {
+			guard     offboard.GuardName
+			had, gets offboard.Override
+			because   string
+		}{
+			{guard: offboard.GuardUnseen, because: "looked", gets: offboard.OverrideUnseen},
+			{guard: offboard.GuardUnseen},
+			{guard: offboard.GuardAdmin, because: "kim is one now"},
+			{guard: offboard.GuardNone, because: "Amplitude is back"},
+			{guard: offboard.GuardUnseen, had: offboard.OverrideAll, because: "looked"},
+		} {
+			f := leaving(state(offboard.StateNeedsAttention, ""))
+			f.Case.Policy.Unseen, f.Case.Guard, f.Case.Override = offboard.UnseenAsk, row.guard, row.had
+			if u, err := offboard.Retry(f, "jo", row.because); err != nil || u.Override != row.gets {
+				t.Errorf("%+v: got %q, %v", row, u.Override, err)
+			}
 		}
 	})
 	t.Run("a held case that is cancelled runs, so that somebody gives back what was contained", func(t *testing.T) {

@@ -14,8 +14,9 @@ type Sentence struct {
 }
 
 // Explain tells in sentences why a case opened, why it has its policy, what it
-// waits for and who can end that, what happens next and when, and what the
-// guards would say to a removal at g.Now. g needs no File and no Step.
+// waits for and who can end that, what happens next and when, and, before the
+// removal, what the guards would say to it at g.Now. g needs no File, no Step and
+// nothing that only Amplitude can tell: of that the last answer is told.
 func Explain(f File, g GuardFacts) []Sentence {
 	g.File, g.Step = f, StepRemove
 	if f.Case.Plan == Mover {
@@ -29,7 +30,11 @@ func Explain(f File, g GuardFacts) []Sentence {
 	if !f.Case.State.Live() {
 		return out
 	}
-	return append(out, Sentence{"next", explainNext(f, g.Now)}, Sentence{"guards", explainGuards(g)})
+	out = append(out, Sentence{"next", explainNext(f, g.Now)})
+	if s := f.Step(g.Step); s == nil || s.State != StepDone && s.State != StepSkipped {
+		out = append(out, Sentence{"guards", explainGuards(g)})
+	}
+	return out
 }
 
 func explainOpening(f File) string {
@@ -140,6 +145,9 @@ func explainState(f File, g GuardFacts) string {
 	case WaitBudget:
 		return "It waits for its share of Amplitude's request limit" + note + ", and goes on by itself."
 	case WaitRetry:
+		if c.Guard != GuardNone {
+			return "The guards do not let it go on" + note + ". An operator lets them look again at once with: " + command("retry")
+		}
 		return "The last attempt failed and is repeated" + note + ". An operator repeats it at once with: " + command("retry")
 	case WaitVerify, WaitNothing:
 	}
@@ -203,11 +211,14 @@ func explainNext(f File, now time.Time) string {
 func explainGuards(g GuardFacts) string {
 	p := Guard(g)
 	if g.Step == StepRevoke {
-		return explainReduction(p)
+		return explainReduction(g.File.Case, p)
 	}
 	switch {
+	case p.Allowed && g.File.Case.Guard != GuardNone:
+		return "The guards did not let the member be removed when they were last asked: " + g.File.Case.Note + "."
 	case p.Allowed:
-		return "The guards would let the member be removed now. Whether another case works on the same seat they see at the removal itself."
+		return "The guards would let the member be removed now. Whether somebody else is an admin, and what else only Amplitude can tell, " +
+			"and whether another case works on the same seat, they see at the removal itself."
 	case p.Cancel:
 		return "The guards would end the case instead of removing anybody: " + p.Because + "."
 	case p.Outcome != "":
@@ -216,8 +227,10 @@ func explainGuards(g GuardFacts) string {
 	return "The guards would not let the member be removed now: " + p.Because + "."
 }
 
-func explainReduction(p Permission) string {
+func explainReduction(c Case, p Permission) string {
 	switch {
+	case p.Allowed && c.Guard != GuardNone:
+		return "The guards did not let access be taken away when they were last asked: " + c.Note + "."
 	case p.Allowed:
 		return "The guards would let access be taken away now."
 	case p.Cancel:

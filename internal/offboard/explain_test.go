@@ -47,6 +47,13 @@ func TestAnExplanationSaysWhatIsWaitedForAndWhatComesNext(t *testing.T) {
 		{"somebody else's address", func(f *offboard.File) { f.Standing.HeldBy = "p9" }, "guards", "would not let the member be removed"},
 		{"an approval is missing", func(*offboard.File) {}, "guards", "0 of 1 approvals"},
 		{"nothing in the way", func(f *offboard.File) { f.Approvals = []offboard.Approval{{By: "kim@example.com"}} }, "guards", "would let the member be removed"},
+		{"what the guards said when they could see Amplitude", func(f *offboard.File) {
+			f.Approvals = []offboard.Approval{{By: "kim@example.com"}}
+			f.Case.Waiting, f.Case.Guard, f.Case.Note = offboard.WaitTask, offboard.GuardAdmin, "the leaver is the last admin of acme"
+		}, "guards", "did not let the member be removed when they were last asked: the leaver is the last admin of acme."},
+		{"the guards of a removal that is done", func(f *offboard.File) {
+			f.Steps = []offboard.Step{{Seq: 1, Name: offboard.StepRemove, State: offboard.StepDone}, {Seq: 2, Name: offboard.StepVerify, State: offboard.StepWaiting}}
+		}, "guards", ""},
 		{"how it ended", func(f *offboard.File) {
 			f.Case.State, f.Case.Outcome, f.Case.Closed = offboard.StateClosed, offboard.OutcomeRemoved, noon()
 		}, "now", "ended on 2026-03-02 12:00 UTC as removed"},

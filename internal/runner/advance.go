@@ -25,14 +25,15 @@ type attempt struct {
 
 // outcome is what a step came to. The zero value means that it is done.
 type outcome struct {
-	result    any              // what the step knows, kept with it
-	update    offboard.Update  // rows to record with it
-	say       string           // a line for the timeline, empty: the step's name and state
-	wait      offboard.Waiting // not done: what it waits for
-	until     time.Time        // when to look again; zero: only at a signal
-	note      string           // one sentence on the wait
-	meanwhile bool             // the steps behind it may go on
-	attention string           // a person has to decide; says what
+	result    any                // what the step knows, kept with it
+	update    offboard.Update    // rows to record with it
+	say       string             // a line for the timeline, empty: the step's name and state
+	wait      offboard.Waiting   // not done: what it waits for
+	until     time.Time          // when to look again; zero: only at a signal
+	note      string             // one sentence on the wait
+	guard     offboard.GuardName // whose refusal note or attention tells
+	meanwhile bool               // the steps behind it may go on
+	attention string             // a person has to decide; says what
 	again     []offboard.StepName
 	end       offboard.Outcome         // the case ends here
 	cancel    string                   // undo what was done and cancel the case
@@ -82,6 +83,7 @@ type pause struct {
 	state offboard.State
 	wait  offboard.Waiting
 	note  string
+	guard offboard.GuardName
 	wake  time.Time
 }
 
@@ -161,7 +163,7 @@ func (a *attempt) run(ctx context.Context) error {
 		return nil // archive closed the case
 	}
 	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
-		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, WakeAt: rest.wake}, nil
+		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, Guard: rest.guard, WakeAt: rest.wake}, nil
 	})
 	return err
 }
@@ -189,7 +191,7 @@ func (p pause) and(out outcome) pause {
 	if p.wake.IsZero() || !out.until.IsZero() && out.until.Before(p.wake) {
 		p.wake = out.until
 	}
-	p.wait, p.note, p.state = out.wait, out.note, offboard.StateWaiting
+	p.wait, p.note, p.guard, p.state = out.wait, out.note, out.guard, offboard.StateWaiting
 	if out.wait == offboard.WaitVerify {
 		p.state = offboard.StateVerifying
 	}
@@ -385,7 +387,7 @@ func (a *attempt) attention(ctx context.Context, s *offboard.Step, out outcome) 
 	}
 	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
 		u := out.update
-		u.State, u.Waiting, u.Note = offboard.StateNeedsAttention, &none, &out.attention
+		u.State, u.Waiting, u.Note, u.Guard = offboard.StateNeedsAttention, &none, &out.attention, out.guard
 		for _, st := range f.Steps {
 			if again[st.Name] && st.State != offboard.StepSkipped {
 				if st.Started.IsZero() {

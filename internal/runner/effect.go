@@ -137,11 +137,11 @@ func refused(p offboard.Permission) outcome {
 	case p.Outcome != "":
 		return outcome{end: p.Outcome, note: p.Because}
 	case p.State == offboard.StateNeedsAttention:
-		return outcome{attention: p.Because}
+		return outcome{attention: p.Because, guard: p.Guard}
 	case p.State == offboard.StateHeld:
 		return outcome{wait: offboard.WaitPaused, note: p.Because}
 	}
-	return outcome{wait: p.Waiting, until: p.Until, note: p.Because}
+	return outcome{wait: p.Waiting, until: p.Until, note: p.Because, guard: p.Guard}
 }
 
 // object joins the parts of an effect's object.
