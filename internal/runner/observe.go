@@ -15,7 +15,10 @@ import (
 func observed(n offboard.StepName, step stepFunc) stepFunc {
 	switch n {
 	case offboard.StepContain:
-		return would(func(_ context.Context, a *attempt) (list []string) {
+		return would(func(ctx context.Context, a *attempt) (list []string) {
+			if because, err := a.refusal(ctx, offboard.StepContain); err == nil && because != "" {
+				return []string{stops + because}
+			}
 			for _, st := range a.found().Seats {
 				for _, g := range st.Sighting.Groups {
 					list = append(list, "take the member out of group "+g.Name+" in "+st.Organization)
@@ -65,6 +68,15 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			if err != nil {
 				return outcome{}, err
 			}
+			because, err := a.refusal(ctx, offboard.StepRemove)
+			if err != nil {
+				return outcome{}, err
+			}
+			if because != "" {
+				return outcome{
+					end: offboard.OutcomeObserved, result: []string{stops + because}, note: "observe mode: nothing was changed; would " + stops + because,
+				}, nil
+			}
 			var list []string
 			for _, t := range targets {
 				list = append(list, "remove the member from "+t.org.Name)
@@ -80,6 +92,28 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 		offboard.StepNotify, offboard.StepArchive:
 	}
 	return step
+}
+
+// stops begins what is told where the guards would refuse.
+const stops = "stop before the person loses anything: "
+
+// refusal is what the guards would say where somebody is about to lose something
+// and everybody has approved it; empty: they would permit it.
+func (a *attempt) refusal(ctx context.Context, step offboard.StepName) (string, error) {
+	for _, org := range a.reach(a.file.Case.Connection) {
+		seen, err := a.guards(ctx, step, org)
+		if err != nil {
+			return "", err
+		}
+		p := offboard.Guard(offboard.GuardFacts{
+			File: a.file, Protected: a.file.Protected(a.opts.Protected), Outside: a.outside(a.file.Case.Address),
+			Admin: seen.admins.Irreplaceable(nil), Token: seen.token, Elsewhere: seen.more, Unseen: seen.blind(), Now: a.now(),
+		})
+		if !p.Allowed {
+			return p.Because, nil
+		}
+	}
+	return "", nil
 }
 
 func would(list func(ctx context.Context, a *attempt) []string) stepFunc {

@@ -434,7 +434,14 @@ func wouldRevoke(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, er
 		return outcome{}, err
 	}
 	list, problems := policy.Reductions(held)
+	because, err := a.refusal(ctx, offboard.StepRevoke)
+	if err != nil {
+		return outcome{}, err
+	}
 	var would []string
+	if because != "" && len(list) > 0 {
+		list, would = nil, []string{stops + because}
+	}
 	for _, d := range list {
 		would = append(would, d.Sentence())
 	}
