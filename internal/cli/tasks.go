@@ -95,7 +95,7 @@ func tasksDone(o *operate) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&in.Note, "note", "", "what was done or found; a check needs one")
-	f.StringVar(&in.Successor, "successor", "", "address of who takes over; the question for a successor needs one")
+	f.StringVar(&in.Successor, "successor", "", "address of who takes over; the questions for a successor and for another admin need one")
 	return cmd
 }
 

@@ -214,7 +214,7 @@ func (c *Console) viewOf(l offboard.Link, f offboard.File, token string) linkVie
 	}
 	for i := range f.Tasks {
 		if t := &f.Tasks[i]; t.ID == l.TaskID {
-			v.Task, v.Title, v.Successor = t, t.Title, t.Kind == offboard.TaskSuccessor
+			v.Task, v.Title, v.Successor = t, t.Title, t.Kind == offboard.TaskSuccessor || t.Kind == offboard.TaskAdmin
 			if u, err := url.Parse(t.Link); err == nil && u.Scheme == "https" {
 				v.Where = t.Link
 			}

@@ -155,11 +155,12 @@ func Pass(f File, by, because string) (Update, error) {
 	return u, nil
 }
 
-// reopened gives back the tasks of a step that somebody declined.
+// reopened gives back the tasks of a step that somebody declined. The question
+// for another admin stands before several steps.
 func reopened(f File, step StepName) []Task {
 	var out []Task
 	for _, t := range f.Tasks {
-		ofStep := step == StepHandover && t.Kind != TaskRotate && t.Kind != TaskRevoke && t.Kind != TaskFollowUp ||
+		ofStep := step == StepHandover && t.Kind != TaskRotate && t.Kind != TaskRevoke && t.Kind != TaskFollowUp || t.Kind == TaskAdmin ||
 			step == StepRotate && t.Kind == TaskRotate || step == StepRevoke && t.Kind == TaskRevoke
 		if ofStep && t.State == TaskDeclined {
 			t.State, t.By, t.Note, t.Ended = TaskOpen, "", "", time.Time{}
@@ -219,7 +220,7 @@ func Resolve(f File, by, because string, attachments []Attachment) (Update, erro
 type TaskAnswer struct {
 	By        string // required
 	Note      string // required for tasks of kind check
-	Successor string // address; required for tasks of kind successor
+	Successor string // address; required for tasks of kind successor and admin
 }
 
 // CompleteTask records that a named person attests a task as done.
@@ -243,6 +244,10 @@ func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error
 		if a.Successor == "" {
 			return Update{}, incomplete("name the successor by their address")
 		}
+	case TaskAdmin:
+		if !strings.Contains(a.Successor, "@") {
+			return Update{}, incomplete("name as successor who administers it from now on, by their address")
+		}
 	case TaskHandover, TaskRotate, TaskFollowUp, TaskRevoke:
 	}
 	text := "done: " + task.Title
@@ -251,10 +256,15 @@ func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error
 		text += "; successor " + a.Successor
 	}
 	task.State, task.By, task.Note, task.Ended = TaskDone, a.By, strings.TrimSpace(a.Note), now
-	return Update{
+	u := Update{
 		Tasks: []Task{task}, Now: true,
 		Timeline: []Entry{entry(a.By, "task_done", text, a.Note)},
-	}, nil
+	}
+	if task.Kind == TaskAdmin && f.Case.State == StateNeedsAttention && f.Case.Guard == GuardAdmin {
+		nothing, note := WaitNothing, "" // an incident: the guard looks again
+		u.State, u.Waiting, u.Note = StateRunning, &nothing, &note
+	}
+	return u, nil
 }
 
 // DeclineTask records that a named person will not do a task. Why is required.

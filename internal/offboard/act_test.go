@@ -50,6 +50,10 @@ func removing(f *offboard.File) {
 	f.Effects = append(f.Effects, offboard.Effect{Key: "c1/remove/main", Step: offboard.StepRemove, State: offboard.EffectIntended})
 }
 
+func lastAdmin(f *offboard.File) {
+	f.Tasks = append(f.Tasks, offboard.Task{ID: "t5", CaseID: "c1", Kind: offboard.TaskAdmin, Key: offboard.ReplacementKey, Title: "Name another admin", State: offboard.TaskOpen})
+}
+
 type act func(offboard.File) (offboard.Update, error)
 
 func approveAs(by string) act {
@@ -175,6 +179,20 @@ func TestWhatAPersonMayDecide(t *testing.T) {
 		{story: "a check with a note is done", do: complete("t2", offboard.TaskAnswer{By: "jo", Note: "none"}), line: "jo task_done: done: Look for other seats: none"},
 		{story: "the question for a successor is answered with one", do: complete("t3", offboard.TaskAnswer{By: "jo"}), refused: "name the successor"},
 		{story: "a successor is named", do: complete("t3", offboard.TaskAnswer{By: "jo", Successor: "sam@example.com"}), line: "jo task_done: done: Name a successor; successor sam@example.com"},
+		{
+			story: "the question for another admin is answered with one", do: complete("t5", offboard.TaskAnswer{By: "jo", Successor: "sam"}), refused: "by their address",
+			file: lastAdmin,
+		},
+		{story: "and not with the leaver", do: complete("t5", offboard.TaskAnswer{By: "jo", Successor: "lee.alias@example.com"}), refused: "the successor is the leaver", file: lastAdmin},
+		{story: "nor by the leaver", do: complete("t5", offboard.TaskAnswer{By: "lee", Successor: "sam@example.com"}), refused: "is the leaver", file: lastAdmin},
+		{
+			story: "another admin is named", do: complete("t5", offboard.TaskAnswer{By: "jo", Successor: "sam@example.com"}),
+			line: "jo task_done: done: Name another admin; successor sam@example.com", file: lastAdmin,
+		},
+		{
+			story: "who may approve the removal all the same", do: approveAs("sam@example.com"), line: "sam@example.com approved: approved as manager, ticket HR-1: as agreed",
+			file: func(f *offboard.File) { lastAdmin(f); f.Tasks[len(f.Tasks)-1].Successor = "sam@example.com" },
+		},
 		{story: "a task is done once", do: complete("t4", offboard.TaskAnswer{By: "jo"}), refused: "done already"},
 		{story: "a task belongs to its case", do: complete("t9", offboard.TaskAnswer{By: "jo"}), refused: "no such task"},
 		{story: "a task is declined with a reason", do: decline("t1", "sam", "not my team"), line: "sam task_declined: declined: Hand over dashboards: not my team"},

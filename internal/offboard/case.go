@@ -150,11 +150,12 @@ const (
 	TaskCheck     TaskKind = "check"
 	TaskFollowUp  TaskKind = "follow_up" // outlives its case
 	TaskRevoke    TaskKind = "revoke"    // access that no API can take away
+	TaskAdmin     TaskKind = "admin"     // somebody else has to administer what only the leaver does
 )
 
 // TaskKinds lists every kind, for metrics.
 func TaskKinds() []TaskKind {
-	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck, TaskFollowUp, TaskRevoke}
+	return []TaskKind{TaskHandover, TaskSuccessor, TaskRotate, TaskCheck, TaskFollowUp, TaskRevoke, TaskAdmin}
 }
 
 // TaskState is where a task stands.

@@ -69,7 +69,7 @@ func (f File) Successors() []string {
 		add(picked.Successor)
 	}
 	for _, t := range f.Tasks {
-		if t.State == TaskOpen || t.State == TaskDone {
+		if t.Kind != TaskAdmin && (t.State == TaskOpen || t.State == TaskDone) { // an admin takes over no content
 			add(t.Successor)
 		}
 	}

@@ -131,6 +131,9 @@ func (a *attempt) run(ctx context.Context) error {
 				return err
 			}
 		}
+		if out, err = a.replacement(ctx, &s, out); err != nil {
+			return err
+		}
 		if out.wait == offboard.WaitApproval && s.Name != offboard.StepApprove {
 			if out, err = a.askAgain(s, out); err != nil {
 				return err
@@ -405,6 +408,7 @@ func (a *attempt) attention(ctx context.Context, s *offboard.Step, out outcome) 
 			}
 		}
 		u.Timeline = append(u.Timeline, offboard.Entry{Actor: "offramp", Kind: "needs_attention", Text: string(s.Name) + ": " + out.attention})
+		u.Messages = a.tell(f, *s, u)
 		return u, nil
 	})
 	a.log.Warn("case needs attention", zap.String("step", string(s.Name)), zap.String("because", out.attention))
