@@ -89,12 +89,12 @@ func (r *run) rest(ctx context.Context) ([]offboard.FindingKind, error) {
 // Where another process stood in the middle of it, it goes on from there.
 func (r *run) seats(ctx context.Context) (int, error) {
 	census := r.client.Census()
-	if r.sweep.Reading.Next > 0 {
+	if r.sweep.Progress.Next > 0 {
 		seen, err := r.seen(ctx)
 		if err != nil {
 			return 0, err
 		}
-		census = r.client.ResumeCensus(amplitude.Progress(r.sweep.Reading), seen)
+		census = r.client.ResumeCensus(amplitude.Progress(r.sweep.Progress), seen)
 	}
 	for done := false; !done; {
 		var page []amplitude.Member
@@ -106,7 +106,7 @@ func (r *run) seats(ctx context.Context) (int, error) {
 		for _, m := range page {
 			seats = append(seats, seatOf(m))
 		}
-		r.sweep.Reading = offboard.Reading(census.Progress())
+		r.sweep.Progress = offboard.SweepProgress(census.Progress())
 		if err := r.opts.Store.SeeSeats(ctx, r.sweep, seats); err != nil {
 			return 0, err
 		}

@@ -131,12 +131,12 @@ type Sweep struct {
 	Failed       string    // why the last one is not trusted
 	AuditUntil   time.Time
 	AdminsAt     time.Time
-	Reading      Reading // how far it has come; zero: nothing to go on with
+	Progress     SweepProgress // how far it has come; zero: nothing to go on with
 }
 
-// Reading is how far the member list has been read: with the seats that a sweep
+// SweepProgress is how far the member list has been read: with the seats that a sweep
 // has recorded, what it takes to go on with it.
-type Reading struct {
+type SweepProgress struct {
 	Next  int // position that is read next
 	Total int // members announced last
 	Ever  int // members announced in all
@@ -146,7 +146,7 @@ type Reading struct {
 // What was seen longer ago says too little about now.
 func (s Sweep) Resumes(now time.Time) bool {
 	const fresh = time.Hour
-	return s.Reading.Next > 0 && now.Sub(s.Beat).Abs() <= fresh
+	return s.Progress.Next > 0 && now.Sub(s.Beat).Abs() <= fresh
 }
 
 // Due reports whether the next sweep may begin at now: every after the last one

@@ -25,7 +25,7 @@ func (a *attempt) alongside(ctx context.Context) func() []seat {
 	var work sync.WaitGroup
 	for i, org := range orgs {
 		out[i] = seat{Organization: org.Name, Roles: "not configured"}
-		if s, ok := org.roster.cached(a.file.Case.Address, time.Time{}); ok {
+		if s, ok, err := org.roster.cached(ctx, question{address: a.file.Case.Address}); ok && err == nil {
 			out[i].Sighting = s // as the last sweep saw it
 		}
 		work.Go(func() { a.accessBefore(limited, org, &out[i]) })

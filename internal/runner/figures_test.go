@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"go.uber.org/zap"
 
 	"offramp/amplitude"
 	"offramp/amplitude/amplitudefake"
@@ -82,19 +80,26 @@ func budgeted(rate int) func(*world, *amplitude.Options) {
 }
 
 // TestFiguresThousandLeavers removes and verifies many people with nothing to
-// hand over, in virtual time, and counts what that costs. A thousand of 5,000
-// run in make soak.
+// hand over, in virtual time, and counts what that costs one process, and two
+// that share the work. A thousand of 5,000 run in make soak.
 func TestFiguresThousandLeavers(t *testing.T) {
-	const rate = 60
-	row := struct {
-		members, leavers int
-		most             float64
-	}{1000, 150, 1.8}
+	row := thousand{members: 1000, leavers: 150, most: 1.8}
 	if os.Getenv("OFFRAMP_SOAK") != "" {
-		row.members, row.leavers, row.most = 5000, 1000, 1.3
+		row = thousand{members: 5000, leavers: 1000, most: 1.3}
 	}
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{bubble: true, client: budgeted(rate), opts: func(o *runner.Options) { o.Log = zap.NewNop() }})
+	t.Run("one process", func(t *testing.T) { row.count(t, false) })
+	t.Run("two replicas", func(t *testing.T) { row.count(t, true) })
+}
+
+type thousand struct {
+	members, leavers int
+	most             float64 // calls a person
+}
+
+func (row thousand) count(t *testing.T, replica bool) {
+	t.Helper()
+	const rate = 60
+	inBubble(t, setup{replica: replica, client: budgeted(rate)}, func(w *world) {
 		w.hire(row.leavers)
 		w.crowd(row.members)
 		w.dismiss(row.leavers)
@@ -268,4 +273,42 @@ func kinds(requests []amplitudefake.Request) string {
 		}
 	}
 	return fmt.Sprintf("%d DELETEs, %d pages of members, %d of groups, %d direct", deletes, lists, groups, direct)
+}
+
+// TestFiguresAReadingOfManyMembersStaysSmall tells what a process keeps of the
+// list of a hundred thousand. It runs in make soak.
+func TestFiguresAReadingOfManyMembersStaysSmall(t *testing.T) {
+	if os.Getenv("OFFRAMP_SOAK") == "" {
+		t.Skip("runs in make soak")
+	}
+	const members, leavers = 100_000, 300
+	w := newWorld(t, setup{})
+	w.hire(leavers)
+	for i := len(w.fake.State().Members); i < members; i++ {
+		err := w.fake.AddMember(amplitudefake.Member{
+			Email:     fmt.Sprintf("somebody.with.a.long.name%06d@corp.example.com", i),
+			GivenName: "Somebody", FamilyName: fmt.Sprint("Name", i), Role: amplitudefake.RoleMember,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	w.dismiss(leavers)
+	w.run(4*time.Hour, func() bool { return w.live() == 0 })
+	kept := (int64(heap()) - int64(before)) >> 20
+	if n := len(w.readings()); n == 0 {
+		t.Error("the list was never read")
+	}
+	t.Logf("after %d readings of %d members %d MB more are kept", len(w.readings()), members, kept)
+	if kept > 30 {
+		t.Errorf("%d MB more are kept, want at most 30", kept)
+	}
+	runtime.KeepAlive(w)
 }

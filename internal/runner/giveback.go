@@ -67,7 +67,7 @@ func (a *attempt) giveBack(ctx context.Context, wanted func(offboard.Effect) boo
 			left, because = append(left, a.givingBack(parts)), "the organization is not configured any more"
 			continue
 		}
-		seen, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
+		seen, err := org.roster.look(ctx, amplitude.ShareOther, question{address: a.file.Case.Address, after: a.now().Add(-recent)})
 		if err != nil {
 			return outcome{}, err
 		}

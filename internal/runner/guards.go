@@ -192,7 +192,7 @@ func (l *lookout) madeToken() error {
 		return nil
 	}
 	for _, who := range l.opts.TokenOwners {
-		s, err := l.org.roster.look(l.within, l.share(amplitude.ShareOther), who, l.now().Add(-recent))
+		s, err := l.org.roster.look(l.within, l.share(amplitude.ShareOther), question{address: who, after: l.now().Add(-recent)})
 		if err != nil {
 			return l.missed("whether somebody whom protect.developer_token names has a seat there", err)
 		}

@@ -128,8 +128,10 @@ func (l *lookout) groupsOf() []string {
 			add(st.Sighting.Groups)
 		}
 	}
-	if s, ok := l.org.roster.cached(l.file.Case.Address, time.Time{}); ok && l.file.Case.Incident() {
-		add(s.Groups)
+	if l.file.Case.Incident() {
+		if s, ok, err := l.org.roster.cached(l.within, question{address: l.file.Case.Address}); ok && err == nil {
+			add(s.Groups)
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -182,13 +184,13 @@ func (l *lookout) unconfigured() error {
 // joined reports whether somebody has a seat and is no longer only invited, as
 // of something read not before after.
 func (r *roster) joined(ctx context.Context, share amplitude.Share, address string, after time.Time) (bool, error) {
-	if s, ok := r.cached(address, after); ok {
-		return s.Present && !s.Pending, nil
+	if s, ok, err := r.cached(ctx, question{address: address, after: after}); ok || err != nil {
+		return s.Present && !s.Pending, err
 	}
-	c := r.client.WithShare(share)
+	c, asked := r.client.WithShare(share), r.now()
 	m, err := c.Member(ctx, address)
 	if notFound(err) {
-		_, err = r.prove(ctx, c, address)
+		_, err = r.prove(ctx, c, address, asked)
 		return false, err
 	}
 	return err == nil && !m.Pending(), err

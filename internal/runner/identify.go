@@ -63,7 +63,16 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 			return outcome{}, err
 		}
 		found.Seats = append(found.Seats, seat{Organization: org.Name, Sighting: s})
-		likely = append(likely, org.roster.likely(a.file.Case.Address, a.file.Person.Name())...)
+		others, err := org.roster.likely(ctx, a.file.Case.Address, a.file.Person.Name())
+		if err != nil {
+			return outcome{}, err
+		}
+		likely = append(likely, others...)
+	}
+	if !a.file.RemoveBegan() && len(found.present()) == 0 {
+		if err := a.lookTwice(ctx, &found); err != nil {
+			return outcome{}, err
+		}
 	}
 	slices.Sort(likely)
 	found.Likely = slices.Compact(likely)
@@ -90,26 +99,40 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 	return out, nil
 }
 
+// lookTwice looks in a second way where no seat was found at all: a case must
+// not end as without a seat because one way to look did not show it.
+func (a *attempt) lookTwice(ctx context.Context, found *seats) error {
+	for i := range found.Seats {
+		s := &found.Seats[i]
+		org := a.orgs[s.Organization]
+		seen, _, err := org.roster.second(ctx, org.Client.WithShare(a.share(amplitude.ShareOther)), s.Sighting)
+		if err != nil {
+			return err
+		}
+		s.Sighting = seen
+	}
+	return nil
+}
+
 // seat looks for the leaver's seat in one organization. Cases wait for each
 // other to share what is read; an incident does not. A list proves no absence
 // by itself: a case must not end because a list left somebody out.
 func (a *attempt) seat(ctx context.Context, org *organization) (sighting, error) {
 	address, share := a.file.Case.Address, a.share(amplitude.ShareOther)
-	since := a.now().Add(-recent)
-	if a.reduced() { // what was read before may show access that this case took away
-		return org.roster.ask(ctx, org.Client.WithShare(share), address, a.now())
-	}
-	var s sighting
-	var err error
+	client, q := org.Client.WithShare(share), question{address: address, after: a.now().Add(-recent)}
 	if a.file.Case.Incident() {
-		s, err = org.roster.look(ctx, share, address, since)
-	} else {
-		s, err = org.roster.shared(ctx, share, a.file.Case.ID+"/identify", address, since)
+		return org.roster.alone(ctx, client, q)
 	}
-	if err != nil || s.Present {
+	if a.reduced() { // what was read before may show access that this case took away
+		q.after = a.now()
+		return org.roster.ask(ctx, client, q)
+	}
+	s, err := org.roster.shared(ctx, share, a.file.Case.ID+"/identify", q)
+	if err != nil || s.Present || s.How != fromList {
 		return s, err
 	}
-	return org.roster.ask(ctx, org.Client.WithShare(share), address, a.now())
+	q.after = s.At
+	return org.roster.ask(ctx, client, q)
 }
 
 // snapshot records roles, project access and groups as they are before

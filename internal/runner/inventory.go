@@ -68,7 +68,7 @@ func inventory(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, erro
 				if err != nil {
 					return outcome{}, err
 				}
-				a.fill(&seen, kept, org, p, s, &found)
+				a.fill(ctx, &seen, kept, org, p, s, &found)
 				o.Sources = append(o.Sources, seen)
 			}
 		}
@@ -153,7 +153,7 @@ func (a *attempt) look(ctx context.Context, org *organization, p Project, s sour
 	}
 	nameless, namesakes := 0, 0
 	for _, e := range l.entries {
-		mine := a.claims(org, e, &namesakes)
+		mine := a.claims(ctx, org, e, &namesakes)
 		if len(mine.says) == 0 {
 			if !e.addressed() {
 				nameless++
@@ -205,7 +205,7 @@ type claim struct {
 // claims tells how an entry names the leaver: by their address whatever its
 // case, or where owners are free text by a display name that no other member
 // has. namesakes counts the entries left out because one has.
-func (a *attempt) claims(org *organization, e entry, namesakes *int) claim {
+func (a *attempt) claims(ctx context.Context, org *organization, e entry, namesakes *int) claim {
 	var c claim
 	for _, h := range e.people {
 		switch {
@@ -213,7 +213,7 @@ func (a *attempt) claims(org *organization, e entry, namesakes *int) claim {
 		case offboard.Fold(h.who) == offboard.Fold(a.file.Case.Address):
 			c.says = append(c.says, h.says)
 		case h.freeText && a.isLeaver(h.who):
-			others, known := org.roster.namesakes(a.file.Case.Address, h.who)
+			others, known := org.roster.namesakes(ctx, a.file.Case.Address, h.who)
 			if others > 0 {
 				*namesakes++
 				continue
@@ -231,23 +231,6 @@ func (a *attempt) claims(org *organization, e entry, namesakes *int) claim {
 func (a *attempt) isLeaver(owner string) bool {
 	o := offboard.Fold(owner)
 	return o != "" && (o == offboard.Fold(a.file.Case.Address) || o == offboard.Fold(a.file.Person.Name()))
-}
-
-// namesakes counts the other members with a display name, as the last sweep saw
-// them; known is false where there was none.
-func (r *roster) namesakes(address, person string) (n int, known bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.last == nil {
-		return 0, false
-	}
-	key := offboard.Fold(address)
-	for k, m := range r.last.members {
-		if k != key && offboard.Fold(name(m)) == offboard.Fold(person) {
-			n++
-		}
-	}
-	return n, true
 }
 
 // unconfigured tells which projects of an organization nothing is listed from.

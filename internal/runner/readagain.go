@@ -94,7 +94,7 @@ func (a *attempt) stillOwns(ctx context.Context, as offboard.Asset, task *offboa
 			return false, "", fmt.Errorf("read %s again: %w", s.name, err)
 		}
 		for _, e := range l.entries {
-			if e.id == as.RemoteID && a.ownedBy(org, e) {
+			if e.id == as.RemoteID && a.ownedBy(ctx, org, e) {
 				return true, "", nil
 			}
 		}
@@ -103,7 +103,7 @@ func (a *attempt) stillOwns(ctx context.Context, as offboard.Asset, task *offboa
 }
 
 // ownedBy reports whether an entry names the leaver as owner.
-func (a *attempt) ownedBy(org *organization, e entry) bool {
+func (a *attempt) ownedBy(ctx context.Context, org *organization, e entry) bool {
 	only := e
 	only.people = nil
 	for _, h := range e.people {
@@ -112,5 +112,5 @@ func (a *attempt) ownedBy(org *organization, e entry) bool {
 		}
 	}
 	namesakes := 0
-	return len(a.claims(org, only, &namesakes).says) > 0
+	return len(a.claims(ctx, org, only, &namesakes).says) > 0
 }

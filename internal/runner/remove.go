@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"offramp/amplitude"
 	"offramp/internal/offboard"
@@ -24,6 +25,9 @@ type removal struct {
 	Organization string `json:"organization"`
 	Address      string `json:"address"`
 	Answer       string `json:"answer"`
+	// Reading is the newest reading of the member list that had begun when the
+	// removal was answered: a list up to it may show the seat still.
+	Reading int64 `json:"reading,omitempty"`
 }
 
 const leftAlone = "left alone: "
@@ -115,6 +119,8 @@ func firstError(errs []error) error {
 type target struct {
 	org     *organization
 	address string
+	beyond  int64 // readings of the member list up to this one say nothing
+	ours    bool  // a removal of this case is to be proven
 }
 
 // targets are the seats found; before they are known, as in an incident, every
@@ -141,7 +147,7 @@ func (a *attempt) targets(ctx context.Context) ([]target, error) {
 	}
 	for _, org := range orgs {
 		if !seated[org.Name] { // one may have appeared while the case waited
-			s, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
+			s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: a.file.Case.Address, after: a.now().Add(-recent)})
 			if err != nil {
 				return nil, err
 			}
@@ -214,23 +220,26 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 			if !notFound(err) {
 				return false, "", err
 			}
-			_, err = t.org.roster.prove(ctx, client, t.address)
-			return err == nil, wasRemoved, err
+			listed, err := a.unknownEverywhere(ctx, t, client)
+			return err == nil && !listed, wasRemoved, err
 		},
 		call: func(ctx context.Context) (string, bool, error) {
 			r, err := client.RemoveMember(ctx, t.address)
 			if err == nil && r.AlreadyGone {
-				// An API that is broken says so of everybody.
-				if _, err := t.org.roster.prove(ctx, client, t.address); err != nil {
+				listed, err := a.unknownEverywhere(ctx, t, client)
+				if err == nil && listed {
+					err = a.contradicted(t, obj)
+				}
+				if err != nil {
 					return "", false, err
 				}
 				if ours {
 					return removedBefore, false, nil
 				}
 				if !a.file.Case.Incident() {
-					return offboard.NoMember + ": somebody else removed them after the case opened", false, err
+					return offboard.NoMember + ": somebody else removed them after the case opened", false, nil
 				}
-				return offboard.NoMember, false, err
+				return offboard.NoMember, false, nil
 			}
 			if err == nil {
 				t.org.roster.removed(t.address)
@@ -249,5 +258,30 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 		return refused(perm), res, nil
 	}
 	res.Answer = a.file.Effect(a.key(offboard.StepRemove, obj)).Response
-	return outcome{}, res, nil
+	res.Reading, err = t.org.roster.newestBegun(ctx)
+	return outcome{}, res, err
 }
+
+// unknownEverywhere checks a 404: an API that is broken says so of everybody, and
+// one that shows them in its list has not removed them.
+func (a *attempt) unknownEverywhere(ctx context.Context, t target, c *amplitude.Client) (listed bool, err error) {
+	if _, err := t.org.roster.prove(ctx, c, t.address, a.now().Add(-controlAge)); err != nil {
+		return false, err
+	}
+	seen, _, err := t.org.roster.second(ctx, c, sighting{Address: t.address})
+	return seen.Present, err
+}
+
+// contradicted is what becomes of a removal that Amplitude answers with 404 while
+// its list shows the seat: a list lags for a while, then it is a person's question.
+func (a *attempt) contradicted(t target, obj string) error {
+	since := a.file.Effect(a.key(offboard.StepRemove, obj)).Intended
+	if since.IsZero() || a.now().Sub(since) < a.opts.Tolerance { // zero: intended by this very attempt
+		return &laterError{until: a.now().Add(a.again()), note: "Amplitude knows no such member in " + t.org.Name + ", but its list shows them; it may lag behind"}
+	}
+	return &permanentError{text: "Amplitude answers that there is no such member in " + t.org.Name + ", but its member list still shows them; " +
+		"remove them in Amplitude's own pages, then retry with: offramp cases retry " + a.file.Case.ID}
+}
+
+// again is how soon something is looked at again that may only lag behind.
+func (a *attempt) again() time.Duration { return max(a.opts.Tolerance/10, 100*time.Millisecond) }

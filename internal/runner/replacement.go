@@ -111,7 +111,7 @@ func (a *attempt) cannotReplace(ctx context.Context, address string) (string, er
 }
 
 func (a *attempt) joined(ctx context.Context, org *organization, address string) (bool, error) {
-	s, err := org.roster.look(ctx, amplitude.ShareOther, address, a.now().Add(-recent))
+	s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: address, after: a.now().Add(-recent)})
 	return s.Present && !s.Pending, err
 }
 

@@ -319,14 +319,7 @@ func TestARemovalThatWaitsForTheBudgetIsNotBegun(t *testing.T) {
 func TestTwoReplicasReadAtOnceWithinOneBudget(t *testing.T) {
 	t.Parallel()
 	const rate = 60
-	var again runner.Options
-	inBubble(t, setup{client: budgeted(rate), opts: func(o *runner.Options) { again = *o }}, func(w *world) {
-		again.Log = zap.NewNop()
-		second, err := runner.New(again)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.replica = second
+	inBubble(t, setup{replica: true, client: budgeted(rate)}, func(w *world) {
 		w.hire(24)
 		w.crowd(500)
 		w.dismiss(24)
@@ -457,6 +450,25 @@ func TestALongListThatShrinksForGoodReasonsIsBelieved(t *testing.T) {
 		}
 		if listed == 0 {
 			t.Error("every look was asked directly: the list is not believed")
+		}
+	})
+}
+
+func TestAReaderThatDiesIsReplacedWithinMinutes(t *testing.T) {
+	t.Parallel()
+	g := &gate{left: map[amplitude.Share]int{amplitude.ShareVerify: 2}}
+	inBubble(t, setup{client: func(_ *world, o *amplitude.Options) { o.Budget = g }}, func(w *world) {
+		w.hire(4)
+		w.crowd(large)
+		w.dismiss(4)
+		w.work(4, time.Hour, func() bool { return len(w.readings()) == 1 })
+		g.allow(amplitude.ShareVerify, 1000)
+		w.restart(nil) // another process; nobody goes on with what the first one had read
+		died := w.clock.now()
+		w.work(4, 4*time.Hour, func() bool { return w.live() == 0 })
+		w.judge(4, large)
+		if again := w.readings()[1]; again.at.Sub(died) > 3*time.Minute || len(again.pages) != 4 {
+			t.Errorf("read again %s after it died: %v", again.at.Sub(died), again.pages)
 		}
 	})
 }

@@ -44,6 +44,7 @@ type Store interface {
 	FindPerson(ctx context.Context, connection, ref string) (offboard.Person, error)
 	Turn(ctx context.Context, name string, every time.Duration) (bool, error)
 	Knowledge
+	Readings
 }
 
 // Organization is one Amplitude organization.
@@ -152,7 +153,7 @@ func New(o Options) (*Runner, error) {
 		if o.Observe {
 			org.Client = org.Client.ReadOnly()
 		}
-		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Client, o.Now), admins: newAdmins(), lists: newLists(o.Now), log: newLogReader()}
+		r.orgs[org.Name] = &organization{Organization: org, roster: newRoster(org.Name, org.Client, o.Store, o.Now), admins: newAdmins(), lists: newLists(o.Now), log: newLogReader()}
 	}
 	r.metrics = newMetrics(o.Metrics)
 	return r, nil

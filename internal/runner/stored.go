@@ -47,7 +47,7 @@ func (a *attempt) storedOf(ctx context.Context, org *organization) (stored, erro
 
 // fill adds what the last sweep stored where a list could not be read, or was
 // read only after the removal, when what the leaver owned is nobody's.
-func (a *attempt) fill(seen *looked, kept stored, org *organization, p Project, s source, found *findings) {
+func (a *attempt) fill(ctx context.Context, seen *looked, kept stored, org *organization, p Project, s source, found *findings) {
 	removed := a.file.Case.Removed
 	if seen.Unseen == "" && removed.IsZero() {
 		return
@@ -68,7 +68,7 @@ func (a *attempt) fill(seen *looked, kept stored, org *organization, p Project, 
 			Source: o.Source + ", as the last ownership sweep stored it at " + l.Seen.UTC().Format(time.RFC3339),
 		}
 		if o.FreeText {
-			others, known := org.roster.namesakes(a.file.Case.Address, o.Owner)
+			others, known := org.roster.namesakes(ctx, a.file.Case.Address, o.Owner)
 			if others > 0 {
 				continue
 			}

@@ -83,7 +83,7 @@ const loginFresh = 10 * time.Second
 func (a *attempt) cannotReceive(ctx context.Context, address string) (string, error) {
 	seated := map[string]bool{}
 	for _, org := range a.reach(a.file.Case.Connection) {
-		s, err := org.roster.look(ctx, amplitude.ShareOther, address, a.now().Add(-recent))
+		s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: address, after: a.now().Add(-recent)})
 		if err != nil {
 			return "", err
 		}

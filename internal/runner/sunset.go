@@ -111,7 +111,7 @@ func (a *attempt) elsewhere(ctx context.Context) (string, error) {
 	}
 	for _, org := range a.reach(a.file.Case.Connection) {
 		if org.Name != d.Organization {
-			s, err := org.roster.look(ctx, amplitude.ShareOther, a.file.Case.Address, a.now().Add(-recent))
+			s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: a.file.Case.Address, after: a.now().Add(-recent)})
 			if err != nil {
 				return "", err
 			}
@@ -144,7 +144,7 @@ func (r *Runner) Seated(ctx context.Context, organization, address string) (bool
 	}
 	_, err := org.Client.WithShare(amplitude.ShareOther).Member(ctx, address)
 	if notFound(err) {
-		_, err = org.roster.prove(ctx, org.Client.WithShare(amplitude.ShareOther), address)
+		_, err = org.roster.prove(ctx, org.Client.WithShare(amplitude.ShareOther), address, r.now())
 		if err == nil {
 			return false, nil
 		}

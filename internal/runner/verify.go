@@ -132,7 +132,7 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 		return l, outcome{}, err
 	}
 	for _, t := range targets {
-		s, err := a.sight(ctx, t, number, at)
+		s, err := a.sight(ctx, t, number, at, since)
 		if err != nil {
 			return l, outcome{}, err
 		}
@@ -143,11 +143,11 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 		// A list may lag: look again, until it has lagged too long.
 		if lagging := a.now().Sub(since) < a.opts.Tolerance && number == 0; lagging {
 			return l, outcome{
-				wait: offboard.WaitVerify, until: a.now().Add(max(a.opts.Tolerance/10, 100*time.Millisecond)),
+				wait: offboard.WaitVerify, until: a.now().Add(a.again()),
 				note: "the seat still shows in " + t.org.Name + "; it may lag behind the removal",
 			}, nil
 		}
-		return l, a.stillThere(t.org.Name, number), nil
+		return l, a.stillThere(t.org.Name, s.How, number), nil
 	}
 	for n := number + 1; n <= len(a.opts.Verify); n++ {
 		due := a.lookAt(n, since)
@@ -160,26 +160,54 @@ func (a *attempt) lookOnce(ctx context.Context, number int, at, since time.Time)
 	return l, outcome{}, nil
 }
 
-// sight reads one seat, not before a time. Ordinary cases share what is read;
-// somebody whom a list still shows is asked for directly, because what others
-// had read a while ago may be over.
-func (a *attempt) sight(ctx context.Context, t target, number int, at time.Time) (sighting, error) {
+// sight reads one seat, not before a time. Ordinary cases share what is read.
+// Whom a list still shows is asked for directly, because what others had read a
+// while ago may be over; so is whom no list ever showed. That Amplitude then knows
+// nobody is believed where its list, asked for the address alone, agrees.
+func (a *attempt) sight(ctx context.Context, t target, number int, at, since time.Time) (sighting, error) {
+	q := question{address: t.address, after: at, beyond: t.beyond}
 	if a.file.Case.Incident() {
 		share := amplitude.ShareVerify
 		if number == 0 {
 			share = amplitude.ShareIncident
 		}
 		client := t.org.Client.WithShare(share)
-		s, err := t.org.roster.direct(ctx, client, t.address, at)
-		if err == nil && !s.clear() {
-			s, err = t.org.roster.direct(ctx, client, t.address, a.now())
+		s, err := t.org.roster.alone(ctx, client, q)
+		if err == nil && s.clear() {
+			s, _, err = t.org.roster.second(ctx, client, s)
 		}
 		return s, err
 	}
-	key := fmt.Sprintf("%s/verify/%d/%s", a.file.Case.ID, number, offboard.Fold(t.address))
-	s, err := t.org.roster.shared(ctx, amplitude.ShareVerify, key, t.address, at)
-	if err == nil && !s.clear() && (s.How == fromList || s.At.Before(a.now())) {
-		s, err = t.org.roster.ask(ctx, t.org.Client.WithShare(amplitude.ShareVerify), t.address, a.now())
+	client := t.org.Client.WithShare(amplitude.ShareVerify)
+	name := fmt.Sprintf("%s/verify/%d/%s", a.file.Case.ID, number, offboard.Fold(t.address))
+	s, err := t.org.roster.shared(ctx, amplitude.ShareVerify, name, q)
+	if err != nil || s.How == fromList && s.clear() && (!s.hidden || !t.ours) {
+		return s, err
+	}
+	listed, contradicts := s, s.How == fromList && !s.clear()
+	if s.How == fromList && s.clear() && number > 0 { // no list ever showed the seat, and it is proven that it went
+		seen, asked, err := t.org.roster.second(ctx, client, s)
+		if err != nil || asked && seen.clear() {
+			return seen, err
+		}
+		contradicts = asked
+	}
+	if s.How == fromList || !s.clear() && s.At.Before(a.now()) {
+		q.after = s.At.Add(time.Millisecond)
+		if s, err = t.org.roster.ask(ctx, client, q); err != nil {
+			return s, err
+		}
+	}
+	if !s.clear() || number > 0 && !contradicts {
+		return s, nil
+	}
+	s, asked, err := t.org.roster.second(ctx, client, s)
+	if err == nil && !asked && contradicts { // only a later list can tell
+		if late := since.Add(a.opts.Tolerance); listed.At.Before(late) {
+			q.after = late
+			return t.org.roster.shared(ctx, amplitude.ShareVerify, name, q)
+		}
+		return listed, nil
 	}
 	return s, err
 }
@@ -203,7 +231,7 @@ func (a *attempt) watched() ([]target, error) {
 			continue
 		}
 		seen[s.Organization+" "+offboard.Fold(s.Address)] = true
-		out = append(out, target{org: org, address: s.Address})
+		out = append(out, target{org: org, address: s.Address, beyond: s.Reading, ours: true})
 	}
 	for _, org := range a.reach(a.file.Case.Connection) {
 		if !seen[org.Name+" "+offboard.Fold(a.file.Case.Address)] && a.outside(a.file.Case.Address) == "" {
@@ -217,9 +245,12 @@ func (a *attempt) watched() ([]target, error) {
 }
 
 // stillThere leaves a removal that did not hold to a person; a retry removes again.
-func (a *attempt) stillThere(org string, number int) outcome {
+func (a *attempt) stillThere(org, how string, number int) outcome {
 	text := "Amplitude answered the removal, but the seat is still there in " + org
-	if number > 0 {
+	switch {
+	case how != byAsking:
+		text = "asked for the member directly, Amplitude knows nobody, but its member list still shows the seat in " + org
+	case number > 0:
 		text = "the seat is back in " + org + ": somebody invited them again, a group push or a login brought them back"
 	}
 	var steps []offboard.Step

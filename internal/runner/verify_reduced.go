@@ -99,7 +99,7 @@ func (a *attempt) lookReduced(ctx context.Context, number int, at time.Time, don
 		if org == nil {
 			continue
 		}
-		seen, err := org.roster.look(ctx, amplitude.ShareVerify, a.file.Case.Address, at)
+		seen, err := org.roster.look(ctx, amplitude.ShareVerify, question{address: a.file.Case.Address, after: at})
 		if err != nil {
 			return l, "", err
 		}

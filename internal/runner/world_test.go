@@ -101,6 +101,7 @@ type setup struct {
 	postgres bool
 	bubble   bool // time is that of the synctest bubble that the test runs in
 	access   bool // access groups are configured
+	replica  bool // another process works beside it, where the test calls work
 	opts     func(*runner.Options)
 	client   func(*world, *amplitude.Options) // the simulator is there already
 }
@@ -158,6 +159,11 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	w.options = opts
 	w.restart(nil)
+	if s.replica {
+		if w.replica, err = runner.New(opts); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.seat("root@example.com", amplitudefake.RoleAdmin)
 	w.seat("other@example.com", amplitudefake.RoleMember)
 	return w

@@ -77,6 +77,9 @@ func (s *Store) settle(ctx context.Context) error {
 		if err := t.FreeSweeps(ctx, t.now.UnixMilli()); err != nil {
 			return err
 		}
+		if err := t.FreeReadings(ctx); err != nil {
+			return err
+		}
 		return t.FreeLeases(ctx, t.now.UnixMilli())
 	})
 }

@@ -124,6 +124,7 @@ func whole() map[string][]string {
 		"Reviews":          {"SCAN review USING INDEX sqlite_autoindex_review_1"},
 		"FreeRotations":    {"SCAN rotation"}, // once, at the start
 		"FreeSweeps":       {"SCAN sweep"},
+		"FreeReadings":     {"SCAN reading"},  // once, at the start; one for each organization
 		"CountRotations":   {"SCAN rotation"}, // one for each credential and quarter
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // BeginSweep begins the sweep of an organization where one is due: the first
 // every after the last began, or an operator asked. One that another process
-// left is gone on with while that makes sense: then w.Reading is where it stood.
+// left is gone on with while that makes sense: then w.Progress is where it stood.
 // mine is false where none is due, or where another process is at one and shows
 // signs of life.
 func (s *Store) BeginSweep(ctx context.Context, organization string, every time.Duration) (w offboard.Sweep, mine bool, err error) {
@@ -27,7 +27,7 @@ func (s *Store) BeginSweep(ctx context.Context, organization string, every time.
 		}
 		mine = true
 		if !w.Resumes(t.now) {
-			w.Number, w.Started, w.Reading = w.Number+1, t.now, offboard.Reading{}
+			w.Number, w.Started, w.Progress = w.Number+1, t.now, offboard.SweepProgress{}
 		}
 		w.Claim, w.Running, w.Asked, w.AskedBy, w.Beat = w.Claim+1, true, time.Time{}, "", t.now
 		return t.saveSweep(ctx, w)
@@ -74,7 +74,7 @@ func (s *Store) BeatSweep(ctx context.Context, w offboard.Sweep) error {
 func (s *Store) sweeping(ctx context.Context, w offboard.Sweep, f func(*tx) error) error {
 	return s.transact(ctx, func(t *tx) error {
 		n, err := t.BeatSweep(ctx, db.BeatSweepParams{
-			BeatAt: t.now.UnixMilli(), ListNext: int64(w.Reading.Next), ListTotal: int64(w.Reading.Total), ListEver: int64(w.Reading.Ever),
+			BeatAt: t.now.UnixMilli(), ListNext: int64(w.Progress.Next), ListTotal: int64(w.Progress.Total), ListEver: int64(w.Progress.Ever),
 			Organization: w.Organization, Number: w.Number, Claim: w.Claim,
 		})
 		if err != nil {
@@ -113,7 +113,7 @@ func (s *Store) EndSweep(ctx context.Context, w offboard.Sweep, checked []offboa
 		}
 		is := sweepOf(row)
 		is.Running, is.Finished, is.Note, is.Failed = false, t.now, w.Note, w.Failed
-		is.AuditUntil, is.AdminsAt, is.Reading = w.AuditUntil, w.AdminsAt, offboard.Reading{}
+		is.AuditUntil, is.AdminsAt, is.Progress = w.AuditUntil, w.AdminsAt, offboard.SweepProgress{}
 		if w.Failed == "" {
 			is.Trusted, is.Members = t.now, w.Members
 			if err := t.resolve(ctx, w, checked); err != nil {
@@ -160,8 +160,8 @@ func (t *tx) saveSweep(ctx context.Context, w offboard.Sweep) error {
 	err := t.SaveSweep(ctx, db.SaveSweepParams{
 		Number: w.Number, Running: w.Running, AskedAt: millis(w.Asked), AskedBy: w.AskedBy, StartedAt: millis(w.Started),
 		BeatAt: millis(w.Beat), FinishedAt: millis(w.Finished), TrustedAt: millis(w.Trusted), Members: int64(w.Members), Note: w.Note,
-		Failed: w.Failed, AuditUntil: millis(w.AuditUntil), AdminsAt: millis(w.AdminsAt), Claim: w.Claim, ListNext: int64(w.Reading.Next),
-		ListTotal: int64(w.Reading.Total), ListEver: int64(w.Reading.Ever), Organization: w.Organization,
+		Failed: w.Failed, AuditUntil: millis(w.AuditUntil), AdminsAt: millis(w.AdminsAt), Claim: w.Claim, ListNext: int64(w.Progress.Next),
+		ListTotal: int64(w.Progress.Total), ListEver: int64(w.Progress.Ever), Organization: w.Organization,
 	})
 	if err != nil {
 		return fmt.Errorf("save a sweep: %w", err)
@@ -174,6 +174,6 @@ func sweepOf(r db.Sweep) offboard.Sweep {
 		Organization: r.Organization, Number: r.Number, Running: r.Running, Asked: moment(r.AskedAt), AskedBy: r.AskedBy,
 		Started: moment(r.StartedAt), Beat: moment(r.BeatAt), Finished: moment(r.FinishedAt), Trusted: moment(r.TrustedAt),
 		Members: int(r.Members), Note: r.Note, Failed: r.Failed, AuditUntil: moment(r.AuditUntil), AdminsAt: moment(r.AdminsAt),
-		Claim: r.Claim, Reading: offboard.Reading{Next: int(r.ListNext), Total: int(r.ListTotal), Ever: int(r.ListEver)},
+		Claim: r.Claim, Progress: offboard.SweepProgress{Next: int(r.ListNext), Total: int(r.ListTotal), Ever: int(r.ListEver)},
 	}
 }

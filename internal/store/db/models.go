@@ -317,6 +317,36 @@ type PersonAddress struct {
 	Since      int64
 }
 
+type Reading struct {
+	Organization string
+	Number       int64
+	BeganAt      int64
+	Reader       string
+	MovedAt      int64
+	Pages        int64
+	RestUntil    int64
+	Starter      string
+	DoubtUntil   int64
+	Size         int64
+	Blocks       int64
+	List         int64
+	ListBeganAt  int64
+}
+
+type ReadingList struct {
+	Organization string
+	Number       int64
+	BeganAt      int64
+	Packed       []byte
+}
+
+type ReadingLook struct {
+	Organization string
+	Look         string
+	FirstAt      int64
+	UntilAt      int64
+}
+
 type Receipt struct {
 	Hash      string
 	CaseID    string
