@@ -296,30 +296,31 @@ func (f File) Task(key string) *Task {
 
 // Update is everything that one checkpoint changes. Zero fields change nothing.
 type Update struct {
-	State     State
-	Waiting   *Waiting
-	Note      *string
-	Guard     GuardName // with Note: whose refusal it tells
-	Ending    Ending
-	Outcome   Outcome // ends the case, with State closed or cancelled
-	WakeAt    time.Time
-	Now       bool // look at the case again at once
-	NotBefore time.Time
-	Due       time.Time
-	Removed   time.Time
-	Verified  time.Time
-	Steps     []Step // by Seq
-	Assets    []Asset
-	Tasks     []Task     // by Key: new ones are opened, known ones changed
-	Approvals []Approval // added
-	Effects   []Effect   // by Key: marked done
-	Timeline  []Entry
-	Messages  []Message // new ones, by Key and To
-	Plan      PlanName  // with Reason and Replace: a more urgent plan
-	Cleared   bool      // a person let the case go on
-	Override  Override  // which guards it passes from now on
-	Reason    Reason
-	Replace   []Step
+	State      State
+	Waiting    *Waiting
+	Note       *string
+	Guard      GuardName // with Note: whose refusal it tells
+	Ending     Ending
+	Outcome    Outcome // ends the case, with State closed or cancelled
+	WakeAt     time.Time
+	Now        bool // look at the case again at once
+	NotBefore  time.Time
+	Due        time.Time
+	Removed    time.Time
+	Verified   time.Time
+	Unverified bool   // what was verified is not so any more
+	Steps      []Step // by Seq
+	Assets     []Asset
+	Tasks      []Task     // by Key: new ones are opened, known ones changed
+	Approvals  []Approval // added
+	Effects    []Effect   // by Key: marked done
+	Timeline   []Entry
+	Messages   []Message // new ones, by Key and To
+	Plan       PlanName  // with Reason and Replace: a more urgent plan
+	Cleared    bool      // a person let the case go on
+	Override   Override  // which guards it passes from now on
+	Reason     Reason
+	Replace    []Step
 }
 
 // Fence is an attempt's right to record progress. A zero Epoch is a person's

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"offramp/amplitude"
 	"offramp/internal/offboard"
 )
 
@@ -74,6 +76,9 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 		return f.Standing.Entitled == entitled
 	}}
 	out.update.Messages = offboard.TellOwners(f, a.audience())
+	if back, err := a.backMeanwhile(ctx); err != nil || !back.zero() {
+		return back, err
+	}
 	switch {
 	case f.Standing.Entitled:
 		out.end = offboard.OutcomeRehired
@@ -84,6 +89,34 @@ func archive(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 		out.end, out.note = offboard.OutcomeNoSeat, "no organization had a seat for the address"
 	}
 	return out, nil
+}
+
+// backMeanwhile looks once more where an incident waited for people after its
+// last look: what is closed as removed was seen to be so within the hour.
+func (a *attempt) backMeanwhile(ctx context.Context) (outcome, error) {
+	step := a.file.Step(offboard.StepVerify)
+	if !a.file.Case.Incident() || a.file.Standing.Entitled || step == nil || a.now().Sub(step.Finished) < time.Hour {
+		return outcome{}, nil
+	}
+	targets, err := a.watched()
+	if err != nil {
+		return outcome{}, err
+	}
+	for _, t := range targets {
+		s, err := t.org.roster.alone(ctx, t.org.Client.WithShare(amplitude.ShareVerify), question{address: t.address, after: a.now()})
+		if err != nil {
+			return outcome{}, err
+		}
+		if s.clear() {
+			continue
+		}
+		out := a.stillThere(t.org.Name, s.How, 1)
+		again := *step
+		again.Result, again.State, again.Finished = encode(verified{}), offboard.StepPending, time.Time{}
+		out.update.Steps = append(out.update.Steps, again)
+		return out, nil
+	}
+	return outcome{}, nil
 }
 
 // anyRemoved reports whether Amplitude confirmed the removal of any seat.

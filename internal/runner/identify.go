@@ -28,6 +28,7 @@ type seat struct {
 	Sighting     sighting   `json:"seen"`
 	Roles        string     `json:"roles"` // known, not enrolled, not configured
 	Assignments  []roleHeld `json:"assignments,omitempty"`
+	Unknown      string     `json:"unknown,omitempty"`     // why nobody could look; empty: somebody did
 	Reach        []int      `json:"reach,omitempty"`       // projects, directly or through groups
 	ReachKnown   bool       `json:"reach_known,omitempty"` // Reach is all of them
 }
@@ -49,16 +50,25 @@ func (s seats) present() []string {
 	return out
 }
 
-// identify finds the seat in every organization of the connection.
-func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+// identify finds the seat in every organization of the connection. One that
+// cannot be looked at for long keeps nobody's seat in the others: remove waits
+// for it.
+func identify(ctx context.Context, a *attempt, step *offboard.Step) (outcome, error) {
 	if a.file.Standing.HeldBy != "" && !a.file.RemoveBegan() {
 		return outcome{attention: "somebody else at the identity provider holds this address now; " +
 			"check who has the seat, then resolve the case"}, nil
 	}
 	var found seats
-	var likely []string
+	var likely, unknown []string
+	var blind error
 	for _, org := range a.reach(a.file.Case.Connection) {
 		s, err := a.seat(ctx, org)
+		if _, down := errors.AsType[*amplitude.Error](err); down && step.Attempts >= silent {
+			blind = err
+			unknown = append(unknown, org.Name)
+			found.Seats = append(found.Seats, seat{Organization: org.Name, Sighting: sighting{Address: a.file.Case.Address}, Unknown: err.Error()})
+			continue
+		}
 		if err != nil {
 			return outcome{}, err
 		}
@@ -68,6 +78,9 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 			return outcome{}, err
 		}
 		likely = append(likely, others...)
+	}
+	if blind != nil && len(found.present()) == 0 {
+		return outcome{}, blind // nobody is without a seat because nobody could look
 	}
 	if !a.file.RemoveBegan() && len(found.present()) == 0 {
 		if err := a.lookTwice(ctx, &found); err != nil {
@@ -88,6 +101,9 @@ func identify(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error
 		out.say = "identify: seat in " + strings.Join(found.present(), ", ")
 		if len(found.present()) == 0 {
 			out.say = "identify: no seat is left"
+		}
+		if blind != nil {
+			out.say += "; " + strings.Join(unknown, ", ") + " could not be looked at: " + blind.Error()
 		}
 		return out, nil
 	}

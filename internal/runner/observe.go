@@ -64,8 +64,8 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 		return wouldRevoke
 	case offboard.StepRemove:
 		return func(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
-			targets, err := a.targets(ctx)
-			if err != nil {
+			targets, blind, err := a.targets(ctx)
+			if err := firstError([]error{err, blind}); err != nil {
 				return outcome{}, err
 			}
 			because, err := a.refusal(ctx, offboard.StepRemove)

@@ -51,7 +51,7 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			return outcome{}, fmt.Errorf("read the removal so far: %w", err)
 		}
 	}
-	targets, err := a.targets(ctx)
+	targets, blind, err := a.targets(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -77,7 +77,7 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 			all.Go(func() { outs[i], res.Seats[i], errs[i] = b.removeOne(ctx, targets[i], res.Round) })
 			continue
 		}
-		if one(i); errs[i] != nil || !outs[i].zero() {
+		if one(i); !outs[i].zero() {
 			break
 		}
 	}
@@ -93,6 +93,9 @@ func remove(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) 
 		if !o.zero() {
 			return o, nil
 		}
+	}
+	if blind != nil {
+		return outcome{}, blind
 	}
 	return outcome{result: res, say: res.sentence(), update: offboard.Update{Removed: a.now()}}, nil
 }
@@ -124,9 +127,9 @@ type target struct {
 }
 
 // targets are the seats found; before they are known, as in an incident, every
-// organization for every address that is this person's and within reach.
-func (a *attempt) targets(ctx context.Context) ([]target, error) {
-	var out []target
+// organization for every address that is this person's and within reach. blind
+// is why an organization could not be looked at: it keeps no seat in the others.
+func (a *attempt) targets(ctx context.Context) (out []target, blind, err error) {
 	orgs := a.reach(a.file.Case.Connection)
 	if a.file.Case.Incident() {
 		for _, org := range orgs {
@@ -135,9 +138,9 @@ func (a *attempt) targets(ctx context.Context) ([]target, error) {
 			}
 		}
 		if len(out) == 0 {
-			return nil, &permanentError{text: "no address of this person is within the connection's reach; remove them by hand, then resolve the case"}
+			return nil, nil, &permanentError{text: "no address of this person is within the connection's reach; remove them by hand, then resolve the case"}
 		}
-		return out, nil
+		return out, nil, nil
 	}
 	seated := map[string]bool{}
 	for _, st := range a.found().Seats {
@@ -149,7 +152,8 @@ func (a *attempt) targets(ctx context.Context) ([]target, error) {
 		if !seated[org.Name] { // one may have appeared while the case waited
 			s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: a.file.Case.Address, after: a.now().Add(-recent)})
 			if err != nil {
-				return nil, err
+				blind = firstError([]error{blind, err})
+				continue
 			}
 			if s.clear() {
 				continue
@@ -159,10 +163,10 @@ func (a *attempt) targets(ctx context.Context) ([]target, error) {
 		out = append(out, target{org: org, address: a.file.Case.Address})
 	}
 	for name := range seated {
-		return nil, &permanentError{text: "organization " + name + ", where the person has a seat, is not configured any more; " +
+		return nil, nil, &permanentError{text: "organization " + name + ", where the person has a seat, is not configured any more; " +
 			"add it again, then retry"}
 	}
-	return out, nil
+	return out, blind, nil
 }
 
 // addresses are what the directory knows of the person: the seat's first. What

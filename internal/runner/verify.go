@@ -263,7 +263,7 @@ func (a *attempt) stillThere(org, how string, number int) outcome {
 	}
 	return outcome{
 		attention: text + "; find the cause, then remove again with: offramp cases retry " + a.file.Case.ID,
-		update:    offboard.Update{Steps: steps},
+		update:    offboard.Update{Steps: steps, Unverified: true},
 	}
 }
 

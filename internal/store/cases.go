@@ -225,6 +225,9 @@ func (t *tx) update(ctx context.Context, row *db.Case, u offboard.Update) error 
 			return err
 		}
 	}
+	if u.Unverified {
+		row.VerifiedAt = 0
+	}
 	for at, to := range map[*int64]time.Time{
 		&row.DueAt: u.Due, &row.NotBefore: u.NotBefore, &row.RemovedAt: u.Removed, &row.VerifiedAt: u.Verified,
 	} {
