@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,11 +76,21 @@ func TestOfTwoAdminsWhoAreTakenUpAtTheSameMomentOneStays(t *testing.T) {
 		var both, all sync.WaitGroup
 		both.Add(2)
 		for _, who := range []string{leaver, "root@example.com"} {
-			w.restart(func(o *runner.Options) {
-				o.Store = meeting{o.Store, new(sync.Once), func() { both.Done(); both.Wait() }}
-			})
+			var met atomic.Bool
+			once := new(sync.Once)
+			meet := func() { met.Store(true); both.Done(); both.Wait() }
+			w.restart(func(o *runner.Options) { o.Store = meeting{o.Store, once, meet} })
 			replica, id := w.runner, w.caseOf(who).Case.ID
-			all.Go(func() { _ = replica.Advance(t.Context(), id) })
+			all.Go(func() { // one may wait first for what the other reads
+				for range 100 {
+					if _ = replica.Advance(t.Context(), id); met.Load() {
+						return
+					}
+					w.clock.move(time.Second)
+				}
+				once.Do(meet)
+				t.Error("never came to a removal")
+			})
 		}
 		all.Wait()
 		if got := w.admins(); len(got) != 1 || w.removals() != 1 {
