@@ -210,3 +210,17 @@ func TestTokensThatEndSoonAreShown(t *testing.T) {
 		}
 	}
 }
+
+func TestStatusTellsTheQueueAsTime(t *testing.T) {
+	t.Parallel()
+	busy := console.Status{
+		Mode: "enforce", Brakes: []string{"acme"},
+		Budgets: []console.BudgetLoad{{Organization: "acme", Used: 40, Rate: 60, Queued: 412, ETASeconds: 618}, {Organization: "eu", Rate: 60}},
+	}
+	code, out, _ := run(t, busy, "status")
+	for _, says := range []string{"ENGAGED for acme; see: offramp brake show", "40 of 60", "412 cases, about 10 min 18 s", "nothing"} {
+		if code != 0 || !strings.Contains(out, says) {
+			t.Errorf("exit code %d, does not say %q:\n%s", code, says, out)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,7 @@ func statusCommand(env Env) *cobra.Command {
 				{"Mode", s.Mode},
 				{"Paused", o.pauseWords(s.Pause)},
 				{"Overdue", fmt.Sprintf("%d cases, %d tasks", s.CasesOverdue, s.TasksOverdue)},
+				{"Brake", brakeWords(s.Brakes)},
 			})
 			var rows [][]string
 			for _, n := range s.Cases {
@@ -40,9 +43,32 @@ func statusCommand(env Env) *cobra.Command {
 			if err := o.section("Live cases", 1, []string{"PLAN", "STATE", "COUNT", "OLDEST"}, rows); err != nil {
 				return err
 			}
+			rows = nil
+			for _, b := range s.Budgets {
+				rows = append(rows, []string{b.Organization, fmt.Sprintf("%d of %d", b.Used, b.Rate), queued(b)})
+			}
+			if err := o.section("Requests to Amplitude", 0, []string{"ORGANIZATION", "LAST MINUTE", "WAITING FOR A SLOT"}, rows); err != nil {
+				return err
+			}
 			return o.pastPauses(s.Pause.Past)
 		},
 	})
+}
+
+func brakeWords(engaged []string) string {
+	if len(engaged) == 0 {
+		return "not engaged"
+	}
+	return "ENGAGED for " + strings.Join(engaged, ", ") + "; see: offramp brake show"
+}
+
+// queued tells what waits for a slot as time.
+func queued(b console.BudgetLoad) string {
+	if b.Queued == 0 {
+		return "nothing"
+	}
+	eta := time.Duration(b.ETASeconds) * time.Second
+	return fmt.Sprintf("%d cases, about %d min %d s", b.Queued, int(eta.Minutes()), int(eta.Seconds())%60)
 }
 
 func (o *operate) pauseWords(p console.Pause) string {

@@ -205,6 +205,16 @@ func (c *Console) status(r *http.Request, _ Operator) (int, any, error) {
 	out := Status{
 		Version: c.opts.Version, Mode: c.opts.Mode, Cases: append([]CaseCount{}, load.Cases...),
 		CasesOverdue: load.CasesOverdue, TasksOverdue: load.TasksOverdue,
+		Budgets: append([]BudgetLoad{}, load.Budgets...), Brakes: []string{},
+	}
+	brakes, err := c.opts.Store.Brakes(r.Context(), 0)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, b := range brakes {
+		if b.Released.IsZero() {
+			out.Brakes = append(out.Brakes, b.Name)
+		}
 	}
 	out.Pause, err = c.paused(r.Context())
 	return http.StatusOK, out, err

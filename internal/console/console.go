@@ -73,6 +73,7 @@ type Answer func(f offboard.File, effectKey string) (offboard.Update, error)
 // Load is what waits, counted.
 type Load struct {
 	Cases        []CaseCount
+	Budgets      []BudgetLoad
 	CasesOverdue int
 	TasksOverdue int
 }

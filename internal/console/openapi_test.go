@@ -66,7 +66,7 @@ func TestTheDescriptionHasWhatIsSentAndTaken(t *testing.T) {
 		"Step": console.Step{}, "Asset": console.Asset{}, "Task": console.Task{}, "Approval": console.Approval{},
 		"Effect": console.Effect{}, "Rotation": console.Rotation{}, "Entry": console.Entry{}, "RotationList": console.RotationList{}, "NoteRequest": console.NoteRequest{}, "CaseList": console.CaseList{},
 		"TaskList": console.TaskList{}, "Token": console.Token{}, "TokenList": console.TokenList{}, "NewToken": console.NewToken{},
-		"Pause": console.Pause{}, "PastPause": console.PastPause{}, "CaseCount": console.CaseCount{}, "Status": console.Status{}, "OpenRequest": console.OpenRequest{},
+		"Pause": console.Pause{}, "PastPause": console.PastPause{}, "CaseCount": console.CaseCount{}, "BudgetLoad": console.BudgetLoad{}, "Status": console.Status{}, "OpenRequest": console.OpenRequest{},
 		"ApproveRequest": console.ApproveRequest{}, "BecauseRequest": console.BecauseRequest{},
 		"Attachment": offboard.Attachment{}, "ResolveRequest": console.ResolveRequest{}, "DoneRequest": console.DoneRequest{},
 		"Explanation": console.Explanation{}, "Sentence": offboard.Sentence{}, "TokenRequest": console.TokenRequest{}, "PauseRequest": console.PauseRequest{},

@@ -298,6 +298,15 @@ type CaseCount struct {
 	Oldest time.Time         `json:"oldest,omitzero"`
 }
 
+// BudgetLoad is how busy the request budget of one organization is.
+type BudgetLoad struct {
+	Organization string `json:"organization"`
+	Used         int    `json:"used"` // requests of the last minute
+	Rate         int    `json:"rate"`
+	Queued       int    `json:"queued"`      // cases, of all organizations, that wait for a slot
+	ETASeconds   int    `json:"eta_seconds"` // until the last of them had one
+}
+
 // Status is how Offramp stands.
 type Status struct {
 	Version      string      `json:"version"`
@@ -306,6 +315,9 @@ type Status struct {
 	Cases        []CaseCount `json:"cases"`
 	CasesOverdue int         `json:"cases_overdue"`
 	TasksOverdue int         `json:"tasks_overdue"`
+
+	Budgets []BudgetLoad `json:"budgets"`
+	Brakes  []string     `json:"brakes"` // names of organizations and connections whose brake is engaged
 }
 
 // OpenRequest asks that somebody leaves.

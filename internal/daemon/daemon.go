@@ -275,6 +275,15 @@ func (d *Daemon) load(ctx context.Context) (console.Load, error) {
 	for _, n := range st.TasksOverdue {
 		l.TasksOverdue += n
 	}
+	for _, o := range d.cfg.Organizations {
+		load, err := d.store.Load(ctx, o.Name)
+		if err != nil {
+			return l, err
+		}
+		l.Budgets = append(l.Budgets, console.BudgetLoad{
+			Organization: o.Name, Used: load.Used, Rate: o.Rate, Queued: load.Waiting, ETASeconds: 60 * load.Waiting / runner.Ordinary(o.Rate),
+		})
+	}
 	return l, nil
 }
 

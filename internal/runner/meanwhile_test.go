@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -111,4 +112,21 @@ func TestAnIncidentThatWaitedIsLookedAtBeforeItCloses(t *testing.T) {
 			t.Errorf("outcome %s, seat %v", f.Case.Outcome, w.seated())
 		}
 	})
+}
+
+// A successor whose address is mistyped is asked for again, with the reason.
+func TestAMistypedSuccessorIsToldToBeNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.person("leaver", leaver)
+	w.asset(amplitudefake.KindEvent, "Signed up", "")
+	w.deactivate()
+	f := w.until(offboard.StateWaiting, offboard.WaitTask)
+	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
+		return offboard.CompleteTask(f, f.Tasks[0].ID, offboard.TaskAnswer{By: "lee@example.com", Successor: "nobody@example.com", Note: "asked around"}, w.clock.now())
+	})
+	w.run(time.Hour, func() bool { return w.caseOf(leaver).Tasks[0].State == offboard.TaskOpen })
+	if task := w.caseOf(leaver).Tasks[0]; !strings.Contains(task.Text, "told about nobody called nobody@example.com") {
+		t.Errorf("the task says %q", task.Text)
+	}
 }

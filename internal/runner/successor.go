@@ -24,6 +24,7 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 		refs = append(refs[:0:0], struct{ source, ref string }{"named", t.Successor})
 	}
 	var candidates []offboard.Candidate
+	var refusals []string
 	leaving := map[string]bool{}
 	for _, r := range refs {
 		if r.ref == "" {
@@ -31,6 +32,9 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 		}
 		p, err := a.opts.Store.FindPerson(ctx, a.file.Case.Connection, r.ref)
 		if errors.Is(err, offboard.ErrNotFound) {
+			if r.source == "named" {
+				refusals = append(refusals, "the identity provider told about nobody called "+r.ref)
+			}
 			continue
 		}
 		if err != nil {
@@ -41,7 +45,6 @@ func (a *attempt) successor(ctx context.Context) (*offboard.Candidate, []string,
 		}
 		candidates = append(candidates, offboard.Candidate{Person: p, Source: r.source})
 	}
-	var refusals []string
 	var last *offboard.Candidate // who would do if somebody else approved as well
 	for len(candidates) > 0 {
 		picked, no := offboard.Successor(a.file.Person, candidates, a.opts.Access, func(id string) bool { return leaving[id] }, a.now())
