@@ -36,7 +36,7 @@ func TestAWordAboutSomeOfManyEndsNoBrake(t *testing.T) {
 		f.Case.State, f.Case.Waiting, f.Case.Batch, f.Case.Braked = offboard.StateHeld, "", "brake-1", true
 		d.files[f.Case.ID] = &f
 		if i < 1000 {
-			ids.WriteString(fmt.Sprintf(`,%q`, f.Case.ID))
+			_, _ = fmt.Fprintf(&ids, `,%q`, f.Case.ID)
 		}
 	}
 	d.want(409, "does not wait for this brake", "operator", "POST", "/api/v1/brakes/acme/release", `{"cases":["k0000","other"],"because":"checked"}`)
