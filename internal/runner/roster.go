@@ -113,7 +113,8 @@ func newRoster(name string, c *amplitude.Client, record Readings, now func() tim
 }
 
 // look tells whether an address has a seat or is in a group. It waits for
-// nobody: it is for what cannot wait, and for what is rarely asked.
+// nobody: it is for what cannot wait, and for what is rarely asked. What an
+// incident asks is never answered by a new reading.
 func (r *roster) look(ctx context.Context, share amplitude.Share, q question) (sighting, error) {
 	return r.shared(ctx, share, "", q)
 }
@@ -126,6 +127,9 @@ func (r *roster) shared(ctx context.Context, share amplitude.Share, name string,
 	for range 3 {
 		if s, ok, err := r.cached(ctx, q); err != nil || ok {
 			return s, err
+		}
+		if urgent(string(share)) { // it does not wait for the share that reads lists
+			return r.alone(ctx, c, q)
 		}
 		if err := r.measure(ctx, c); err != nil {
 			return sighting{}, err
