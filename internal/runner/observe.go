@@ -16,10 +16,11 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 	switch n {
 	case offboard.StepContain:
 		return would(func(ctx context.Context, a *attempt) (list []string) {
-			if because, err := a.refusal(ctx, offboard.StepContain); err == nil && because != "" {
-				return []string{stops + because}
-			}
 			for _, st := range a.found().Seats {
+				if because, err := a.refusal(ctx, offboard.StepContain, a.orgs[st.Organization]); err == nil && because != "" {
+					list = append(list, stops(st.Organization, because))
+					continue
+				}
 				for _, g := range st.Sighting.Groups {
 					list = append(list, "take the member out of group "+g.Name+" in "+st.Organization)
 				}
@@ -68,24 +69,25 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			if err := firstError([]error{err, blind}); err != nil {
 				return outcome{}, err
 			}
-			because, err := a.refusal(ctx, offboard.StepRemove)
-			if err != nil {
-				return outcome{}, err
-			}
-			if because != "" {
-				return outcome{
-					end: offboard.OutcomeObserved, result: []string{stops + because}, note: "observe mode: nothing was changed; would " + stops + because,
-				}, nil
-			}
 			var list []string
+			stopped := false
 			for _, t := range targets {
-				list = append(list, "remove the member from "+t.org.Name)
+				switch because, err := a.refusal(ctx, offboard.StepRemove, t.org); {
+				case err != nil:
+					return outcome{}, err
+				case because != "":
+					stopped, list = true, append(list, stops(t.org.Name, because))
+				default:
+					list = append(list, "remove the member from "+t.org.Name)
+				}
 			}
-			told, err := a.wouldTell(ctx)
-			if err != nil {
-				return outcome{}, err
+			if !stopped {
+				told, err := a.wouldTell(ctx)
+				if err != nil {
+					return outcome{}, err
+				}
+				list = append(list, told...)
 			}
-			list = append(list, told...)
 			return outcome{end: offboard.OutcomeObserved, result: list, note: "observe mode: nothing was changed; would " + sentence(list)}, nil
 		}
 	case offboard.StepIdentify, offboard.StepSnapshot, offboard.StepInventory, offboard.StepVerify, offboard.StepAudit,
@@ -94,26 +96,26 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 	return step
 }
 
-// stops begins what is told where the guards would refuse.
-const stops = "stop before the person loses anything: "
+// stops tells that nothing is taken away in an organization, and why.
+func stops(org, because string) string {
+	return "stop before anything is taken away in " + org + ": " + because
+}
 
 // refusal is what the guards would say where somebody is about to lose something
-// and everybody has approved it; empty: they would permit it.
-func (a *attempt) refusal(ctx context.Context, step offboard.StepName) (string, error) {
-	for _, org := range a.reach(a.file.Case.Connection) {
-		seen, err := a.guards(ctx, step, org)
-		if err != nil {
-			return "", err
-		}
-		p := offboard.Guard(offboard.GuardFacts{
-			File: a.file, Protected: a.file.Protected(a.opts.Protected), Outside: a.outside(a.file.Case.Address),
-			Admin: seen.admins.Irreplaceable(nil), Token: seen.token, Elsewhere: seen.more, Unseen: seen.blind(), Now: a.now(),
-		})
-		if !p.Allowed {
-			return p.Because, nil
-		}
+// in an organization and everybody has approved it; empty: they would permit it.
+func (a *attempt) refusal(ctx context.Context, step offboard.StepName, org *organization) (string, error) {
+	if org == nil {
+		return "", nil
 	}
-	return "", nil
+	seen, err := a.guards(ctx, step, org)
+	if err != nil {
+		return "", err
+	}
+	p := offboard.Guard(offboard.GuardFacts{
+		File: a.file, Protected: a.file.Protected(a.opts.Protected), Outside: a.outside(a.file.Case.Address),
+		Admin: seen.admins.Irreplaceable(nil), Token: seen.token, Elsewhere: seen.more, Unseen: seen.blind(), Now: a.now(),
+	})
+	return p.Because, nil
 }
 
 func would(list func(ctx context.Context, a *attempt) []string) stepFunc {

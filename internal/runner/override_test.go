@@ -112,6 +112,23 @@ func TestObserveTellsWhatTheGuardsWouldRefuse(t *testing.T) {
 	}
 }
 
+// TestObserveLooksOnlyWhereTheLeaverHasASeat has a second organization that
+// cannot be seen.
+func TestObserveLooksOnlyWhereTheLeaverHasASeat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Observe = true }})
+	w.policy.Unseen = offboard.UnseenAsk
+	w.person("leaver", leaver)
+	w.elsewhere("globex")
+	w.options.Organizations[1].Roles = false
+	w.restart(nil)
+	w.deactivate()
+	if f := w.closed(leaver); !strings.Contains(f.Case.Note, "remove the member from acme") {
+		w.show()
+		t.Errorf("%s: %q", f.Case.Outcome, f.Case.Note)
+	}
+}
+
 // TestAnIncidentLeavesAnAddressThatIsSomebodyElsesNow gives the leaver's second
 // address to a new hire.
 func TestAnIncidentLeavesAnAddressThatIsSomebodyElsesNow(t *testing.T) {

@@ -434,16 +434,19 @@ func wouldRevoke(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, er
 		return outcome{}, err
 	}
 	list, problems := policy.Reductions(held)
-	because, err := a.refusal(ctx, offboard.StepRevoke)
-	if err != nil {
-		return outcome{}, err
-	}
 	var would []string
-	if because != "" && len(list) > 0 {
-		list, would = nil, []string{stops + because}
-	}
 	for _, d := range list {
-		would = append(would, d.Sentence())
+		because, err := a.refusal(ctx, offboard.StepRevoke, a.orgs[d.Organization])
+		if err != nil {
+			return outcome{}, err
+		}
+		say := d.Sentence()
+		if because != "" {
+			say = stops(d.Organization, because)
+		}
+		if !slices.Contains(would, say) {
+			would = append(would, say)
+		}
 	}
 	for _, p := range problems {
 		would = append(would, "ask a person, because "+p)
