@@ -115,7 +115,7 @@ func Retry(f File, by, because string) (Update, error) {
 	if err := decidable(f, by); err != nil {
 		return Update{}, err
 	}
-	waits := f.Case.State == StateWaiting && (f.Case.Waiting == WaitRetry || f.Case.Guard != GuardNone)
+	waits := f.Case.State == StateWaiting && (f.Case.Waiting == WaitRetry || f.Case.Waiting == WaitTask && f.Case.Guard == GuardAdmin)
 	if f.Case.State != StateNeedsAttention && !waits {
 		return Update{}, refused("there is nothing to retry: %s", standing(f.Case))
 	}

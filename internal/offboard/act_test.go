@@ -155,6 +155,10 @@ func TestWhatAPersonMayDecide(t *testing.T) {
 			story: "a case that stands before a guard of Amplitude's side tries at once", do: retry, line: "jo retried: asked for another try of approve",
 			file: func(f *offboard.File) { f.Case.Waiting, f.Case.Guard = offboard.WaitTask, offboard.GuardAdmin },
 		},
+		{
+			story: "one that was moved to a later time since has nothing to retry", do: retry, refused: "this one waits for not before",
+			file: func(f *offboard.File) { f.Case.Waiting, f.Case.Guard = offboard.WaitNotBefore, offboard.GuardAdmin },
+		},
 		{story: "nobody lets a case pass the guards without a reason", file: state(offboard.StateNeedsAttention, ""), do: pass("jo", " "), refused: "what an auditor will read"},
 		{story: "nor their own case", file: state(offboard.StateNeedsAttention, ""), do: pass("lee", "I know"), refused: "is the leaver"},
 

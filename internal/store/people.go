@@ -268,7 +268,8 @@ func (t *tx) decided(ctx context.Context, row db.Person) (offboard.Person, error
 	if err != nil {
 		return p, err
 	}
-	return p, withGroups(ctx, t.Queries, &p)
+	err = withGroups(ctx, t.Queries, &p)
+	return p, err
 }
 
 // withGroups fills in what a person's groups say about them.
