@@ -19,7 +19,7 @@ FUZZTIME ?= 30s
 
 ## test: everything that must hold for a change
 test: deps lint
-	go test $(RACE) -shuffle=on -timeout 30m ./...
+	go test $(RACE) -shuffle=on -timeout 60m ./...
 
 ## deps: Debian packages that the tests need, installed when missing
 deps:
