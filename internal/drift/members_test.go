@@ -93,6 +93,29 @@ func TestSecondSeats(t *testing.T) {
 	})
 }
 
+// Names of machines are shared by many: each is looked at, and none is listed
+// with all the others.
+func TestANameThatManyShare(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		for i := range 120 {
+			w.seat(fmt.Sprintf("bot%03d@example.com", i), "Robot")
+		}
+		w.hire("bot", "robot@example.com", func(p *offboard.Person) { p.DisplayName = "Robot Example" })
+		w.sweep()
+		found := w.open()
+		seconds := 0
+		for _, f := range found {
+			if f.Kind == offboard.SecondSeat && strings.Contains(f.Text, "robot@example.com at the identity provider") {
+				seconds++
+			}
+		}
+		if seconds != 120 {
+			w.t.Errorf("%d of 120 seats are told to be like the robot of the directory", seconds)
+			w.show()
+		}
+	})
+}
+
 func TestTheFormerAddressOfALeaver(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		w.person("jo", "jo@example.com", amplitudefake.RoleMember)

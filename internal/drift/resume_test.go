@@ -57,7 +57,7 @@ func (w *world) lists() (starts []string) {
 func (w *world) interrupted(dead bool) {
 	w.t.Helper()
 	for i := range 998 {
-		w.seat(fmt.Sprintf("m%03d@elsewhere.example", i), "M")
+		w.seat(fmt.Sprintf("m%03d@elsewhere.example", i), fmt.Sprintf("M%03d", i))
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()

@@ -113,7 +113,10 @@ func (r rules) stranger(at moment, f offboard.SeatFacts) []offboard.Finding {
 		return !r.reaches(a.Connection, at.organization)
 	})
 	plus := slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikePlus })
-	named := slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikeName })
+	named := slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikeName && a.PersonID != "" })
+	if named < 0 { // somebody whom the identity provider knows tells more than another seat
+		named = slices.IndexFunc(alike, func(a offboard.Alike) bool { return a.By == offboard.AlikeName })
+	}
 	var n offboard.Finding
 	switch {
 	case plus >= 0 && offboard.Plain(f.Seat.Address) != offboard.Fold(f.Seat.Address):

@@ -356,6 +356,12 @@ type Use struct {
 	At    time.Time
 }
 
+// Load is how busy an organization's budget is.
+type Load struct {
+	Used    int // requests of the last minute
+	Waiting int // cases of all organizations that wait for a slot
+}
+
 // Meter is the state of an organization's budget.
 type Meter struct {
 	Uses      []Use // of the last minute, oldest first

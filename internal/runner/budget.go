@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"offramp/amplitude"
@@ -89,6 +90,7 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 type meter interface {
 	Spend(ctx context.Context, organization, share string, decide func(offboard.Meter, time.Time) (bool, time.Duration)) (bool, time.Duration, error)
 	Throttle(ctx context.Context, organization string, wait time.Duration) error
+	Load(ctx context.Context, organization string) (offboard.Load, error)
 }
 
 // Budget hands out one organization's SCIM requests, to all replicas together.
@@ -97,6 +99,10 @@ type Budget struct {
 	organization string
 	rate         int
 	patience     time.Duration
+
+	mu      sync.Mutex
+	counted time.Time // when waiting was
+	waiting int
 }
 
 // NewBudget returns the budget of an organization of rate requests a minute.
@@ -105,7 +111,8 @@ func NewBudget(m meter, organization string, rate int) *Budget {
 }
 
 // Take waits a moment for a slot; where none is near it is a
-// *amplitude.BudgetError that says when to come again.
+// *amplitude.BudgetError that says when to come again: a removal behind thousands
+// of others later, so that they do not spend their time on asking.
 func (b *Budget) Take(ctx context.Context, s amplitude.Share) error {
 	var waited time.Duration
 	for {
@@ -116,6 +123,9 @@ func (b *Budget) Take(ctx context.Context, s amplitude.Share) error {
 			return err
 		}
 		if waited+wait > b.patience {
+			if s == amplitude.ShareRemove {
+				wait = max(wait, b.behind(ctx))
+			}
 			return &amplitude.BudgetError{Wait: wait}
 		}
 		waited += wait
@@ -125,6 +135,25 @@ func (b *Budget) Take(ctx context.Context, s amplitude.Share) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// longest bounds how long a removal waits without asking again: the queue may be
+// shorter by then.
+const longest = 8 * time.Minute
+
+// behind is a third of the time that the cases take that wait for a slot now:
+// three ask for each slot, and none is left unused. It is counted every few seconds.
+func (b *Budget) behind(ctx context.Context) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); now.Sub(b.counted) > 5*time.Second {
+		load, err := b.meter.Load(ctx, b.organization)
+		if err != nil {
+			return 0 // it asks again as soon as there may be a slot
+		}
+		b.counted, b.waiting = now, load.Waiting
+	}
+	return min(time.Duration(b.waiting)*time.Minute/time.Duration(3*Ordinary(b.rate)), longest)
 }
 
 // Throttled records that Amplitude asked for a pause.

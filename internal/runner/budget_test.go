@@ -1,6 +1,8 @@
 package runner_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -89,6 +91,49 @@ func TestBudgetShares(t *testing.T) {
 	} {
 		if got, _ := runner.Allot(tc.meter, string(tc.share), 60, now); got != tc.want {
 			t.Errorf("%s: allowed %v", name, got)
+		}
+	}
+}
+
+// full is a meter whose minute is used up, with so many cases behind it.
+type full struct{ waiting int }
+
+func (full) Spend(_ context.Context, _, _ string, decide func(offboard.Meter, time.Time) (bool, time.Duration)) (bool, time.Duration, error) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	m := offboard.Meter{}
+	for range 60 {
+		m.Uses = append(m.Uses, offboard.Use{Share: string(amplitude.ShareRemove), At: now.Add(-30 * time.Second)})
+	}
+	ok, wait := decide(m, now)
+	return ok, wait, nil
+}
+
+func (full) Throttle(context.Context, string, time.Duration) error { return nil }
+
+func (f full) Load(context.Context, string) (offboard.Load, error) {
+	return offboard.Load{Used: 60, Waiting: f.waiting}, nil
+}
+
+// Ten thousand removals that asked once a minute would ask 170 times for each
+// that leaves, and incidents would wait behind their questions.
+func TestARemovalInALongQueueAsksSeldom(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		waiting int
+		share   amplitude.Share
+		want    time.Duration
+	}{
+		{0, amplitude.ShareRemove, 30 * time.Second},
+		{30, amplitude.ShareRemove, 30 * time.Second},
+		{600, amplitude.ShareRemove, 5 * time.Minute}, // of the fifteen that they take
+		{10_000, amplitude.ShareRemove, 8 * time.Minute},
+		{10_000, amplitude.ShareVerify, 30 * time.Second},
+		{10_000, amplitude.ShareIncident, 30 * time.Second},
+	} {
+		err := runner.NewBudget(full{tc.waiting}, "acme", 60).Take(t.Context(), tc.share)
+		refused, ok := errors.AsType[*amplitude.BudgetError](err)
+		if !ok || refused.Wait != tc.want {
+			t.Errorf("%s behind %d: %v, want to come back after %s", tc.share, tc.waiting, err, tc.want)
 		}
 	}
 }

@@ -326,7 +326,7 @@ func TestFiguresTwoHundredContractorsMakeOneRotationPerCredential(t *testing.T) 
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
-		people := 40
+		people := 12
 		if os.Getenv("OFFRAMP_SOAK") != "" {
 			people = 200
 		}

@@ -286,15 +286,20 @@ func (w *world) deactivate() {
 func (w *world) run(most time.Duration, done func() bool) {
 	w.t.Helper()
 	end := w.clock.now().Add(most)
+	var asked time.Time // when done last said no, and nothing happened since
 	for w.clock.now().Before(end) {
 		if id, ok := w.jobs.take(); ok {
 			if err := w.runner.Advance(w.t.Context(), id); err != nil {
 				w.t.Fatal(err)
 			}
+			asked = time.Time{}
 			continue
 		}
-		if done() {
-			return
+		if w.clock.now().Sub(asked) >= time.Minute {
+			if done() {
+				return
+			}
+			asked = w.clock.now()
 		}
 		n, err := w.store.Due(w.t.Context(), 100, 100)
 		if err != nil {
@@ -313,8 +318,8 @@ func (w *world) run(most time.Duration, done func() bool) {
 	}
 }
 
-// caseOf returns the newest case of an address.
-func (w *world) caseOf(address string) offboard.File {
+// newest returns the newest case of an address.
+func (w *world) newest(address string) offboard.Case {
 	w.t.Helper()
 	list, err := w.store.Cases(w.t.Context(), offboard.CaseFilter{Address: address})
 	if err != nil {
@@ -323,7 +328,13 @@ func (w *world) caseOf(address string) offboard.File {
 	if len(list) == 0 {
 		w.t.Fatalf("no case for %s", address)
 	}
-	f, err := w.store.Case(w.t.Context(), list[0].ID)
+	return list[0]
+}
+
+// caseOf is newest with everything that is kept with it.
+func (w *world) caseOf(address string) offboard.File {
+	w.t.Helper()
+	f, err := w.store.Case(w.t.Context(), w.newest(address).ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -333,7 +344,7 @@ func (w *world) caseOf(address string) offboard.File {
 // closed runs until the case of an address ended.
 func (w *world) closed(address string) offboard.File {
 	w.t.Helper()
-	w.run(3*time.Hour, func() bool { return !w.caseOf(address).Case.State.Live() })
+	w.run(3*time.Hour, func() bool { return !w.newest(address).State.Live() })
 	return w.caseOf(address)
 }
 
@@ -341,7 +352,7 @@ func (w *world) closed(address string) offboard.File {
 func (w *world) until(s offboard.State, wait offboard.Waiting) offboard.File {
 	w.t.Helper()
 	w.run(3*time.Hour, func() bool {
-		c := w.caseOf(leaver).Case
+		c := w.newest(leaver)
 		return c.State == s && c.Waiting == wait
 	})
 	return w.caseOf(leaver)

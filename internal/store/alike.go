@@ -85,6 +85,10 @@ func (t *tx) groupsOfAdmins(ctx context.Context, seats []db.Member, holdings map
 	return nil
 }
 
+// mostAlike bounds how many are named as like one seat: what more share, such as
+// the name of a service account, tells nothing about who is who.
+const mostAlike = 32
+
 func (t *tx) alikeBy(ctx context.Context, out map[string][]offboard.Alike, seats []db.Member, of map[string][]db.Member, by offboard.Likeness, statement string) error {
 	keys := make([]string, 0, len(of))
 	for k := range of {
@@ -104,7 +108,12 @@ func (t *tx) alikeBy(ctx context.Context, out map[string][]offboard.Alike, seats
 		if err != nil {
 			return err
 		}
+		slices.SortFunc(found, func(a, b [4]string) int { return slices.Compare(a[:], b[:]) })
+		seen := map[string]int{}
 		for _, a := range found {
+			if seen[a[0]]++; seen[a[0]] > mostAlike {
+				continue
+			}
 			for _, s := range of[a[0]] {
 				one := offboard.Alike{Address: a[1], PersonID: a[2], Connection: a[3], By: by}
 				if s.AddressKey != a[1] && !slices.Contains(out[s.AddressKey], one) {

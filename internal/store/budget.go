@@ -139,14 +139,8 @@ func (s *Store) Throttle(ctx context.Context, organization string, wait time.Dur
 	})
 }
 
-// Load is how busy an organization's budget is.
-type Load struct {
-	Used    int // requests of the last minute
-	Waiting int // cases of all organizations that wait for a slot
-}
-
 // Load reads how busy an organization's budget is.
-func (s *Store) Load(ctx context.Context, organization string) (l Load, err error) {
+func (s *Store) Load(ctx context.Context, organization string) (l offboard.Load, err error) {
 	now, err := s.shared(ctx, s.read)
 	if err != nil {
 		return l, err
@@ -159,5 +153,5 @@ func (s *Store) Load(ctx context.Context, organization string) (l Load, err erro
 	if err != nil {
 		return l, fmt.Errorf("count waiting cases: %w", err)
 	}
-	return Load{Used: int(used), Waiting: int(waiting)}, nil
+	return offboard.Load{Used: int(used), Waiting: int(waiting)}, nil
 }
