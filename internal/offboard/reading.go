@@ -131,16 +131,20 @@ func (r *Reading) begin(reader string, now time.Time) Way {
 	return ReadList
 }
 
-// Over is when a reading that goes on will be over.
+// Over is when a reading that goes on will be over, as it went until now. Thousands
+// may wait for that: they do not come each time the budget lets it rest, when the
+// look goes on that was at it. Should that one be gone, another one comes before
+// the reading is too old to go on with.
 func (r *Reading) Over(now time.Time) time.Time {
-	if r.Rest.After(now) && r.Rest.Sub(now) < longestReading {
-		return r.Rest.Add(time.Second)
-	}
 	each := perRequest
 	if r.Pages > 2 && now.After(r.Began) {
 		each = now.Sub(r.Began) / time.Duration(r.Pages)
 	}
-	return now.Add(min(max(time.Duration(max(r.Cost()-r.Pages, 1))*each, 2*time.Second), 5*time.Minute))
+	left := min(max(time.Duration(max(r.Cost()-r.Pages, 1))*each, 2*time.Second), readingStalled/2)
+	if r.Rest.After(now) && r.Rest.Sub(now) < longestReading {
+		left = max(left, r.Rest.Sub(now)+time.Second)
+	}
+	return now.Add(left)
 }
 
 // Progress tells how far a reading has come.

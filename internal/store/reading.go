@@ -38,7 +38,8 @@ func (s *Store) ChangeReading(ctx context.Context, organization string, change f
 }
 
 // AskReading is ChangeReading for a look that may wait for others: answer sees
-// how many such there are, this one included, and returns when the look comes
+// how many such there are, this one included and no more than what a reading
+// costs counted exactly, and returns when the look comes
 // again; zero: it does not wait. A look that is repeated counts once.
 func (s *Store) AskReading(ctx context.Context, organization, look string,
 	answer func(r *offboard.Reading, asked int, now time.Time) time.Time,
@@ -53,7 +54,7 @@ func (s *Store) AskReading(ctx context.Context, organization, look string,
 			return fmt.Errorf("forget looks: %w", err)
 		}
 		others, err := t.CountReadingLooks(ctx, db.CountReadingLooksParams{
-			Organization: organization, Look: look, Since: since.UnixMilli(), Waiting: waiting.UnixMilli(),
+			Organization: organization, Look: look, Since: since.UnixMilli(), Waiting: waiting.UnixMilli(), Most: int32(r.Cost()),
 		})
 		if err != nil {
 			return fmt.Errorf("count looks: %w", err)

@@ -10,22 +10,35 @@ import (
 )
 
 const countReadingLooks = `-- name: CountReadingLooks :one
-select count(*) from reading_look where organization = $1 and look <> $2 and (first_at >= $3 or until_at >= $4)
+select count(*) from (
+    select f.look from (
+        select a.look from reading_look a
+        where a.organization = $1 and a.look <> $2 and a.first_at >= $3 limit $4
+    ) f
+    union
+    select u.look from (
+        select b.look from reading_look b
+        where b.organization = $1 and b.look <> $2 and b.until_at >= $5 limit $4
+    ) u
+) counted
 `
 
 type CountReadingLooksParams struct {
 	Organization string
 	Look         string
 	Since        int64
+	Most         int32
 	Waiting      int64
 }
 
-// CountReadingLooks counts other looks that came since a time, or wait until another.
+// CountReadingLooks counts other looks that came since a time, or wait until another:
+// beyond so many it makes no difference.
 func (q *Queries) CountReadingLooks(ctx context.Context, arg CountReadingLooksParams) (int64, error) {
 	row := q.db.QueryRowContext(ctx, countReadingLooks,
 		arg.Organization,
 		arg.Look,
 		arg.Since,
+		arg.Most,
 		arg.Waiting,
 	)
 	var count int64

@@ -22,9 +22,20 @@ update reading set reader = '' where reader <> '';
 insert into reading_look (organization, look, first_at, until_at) values (@organization, @look, @first_at, @until_at)
 on conflict (organization, look) do update set until_at = excluded.until_at;
 
--- CountReadingLooks counts other looks that came since a time, or wait until another.
+-- CountReadingLooks counts other looks that came since a time, or wait until another:
+-- beyond so many it makes no difference.
 -- name: CountReadingLooks :one
-select count(*) from reading_look where organization = @organization and look <> @look and (first_at >= @since or until_at >= @waiting);
+select count(*) from (
+    select f.look from (
+        select a.look from reading_look a
+        where a.organization = @organization and a.look <> @look and a.first_at >= @since limit @most
+    ) f
+    union
+    select u.look from (
+        select b.look from reading_look b
+        where b.organization = @organization and b.look <> @look and b.until_at >= @waiting limit @most
+    ) u
+) counted;
 
 -- ForgetReadingLooks forgets old ones, and those from before the clock was set back.
 -- name: ForgetReadingLooks :exec
