@@ -37,8 +37,8 @@ type Share string
 
 // The shares.
 const (
-	ShareEmergency Share = "emergency" // the removal itself of an incident
-	ShareIncident  Share = "incident"  // what an incident reads and changes beside it
+	ShareEmergency Share = "emergency" // an incident's removal, and what stands before it
+	ShareIncident  Share = "incident"  // what an incident reads and changes later
 	ShareRemove    Share = "remove"
 	ShareVerify    Share = "verify"
 	ShareOther     Share = "other"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,8 +38,13 @@ func casesList(o *operate) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if limit < 1 {
+			switch {
+			case limit < 1:
 				return usage(cmd, "--limit is at least 1")
+			case state != "" && !slices.Contains(offboard.States(), offboard.State(state)):
+				return usage(cmd, "--state %s: a state is one of %s", state, list(offboard.States()))
+			case plan != "" && !slices.Contains(offboard.Plans(), offboard.PlanName(plan)):
+				return usage(cmd, "--plan %s: a plan is one of %s", plan, list(offboard.Plans()))
 			}
 			q := url.Values{}
 			for key, value := range map[string]string{

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,9 @@ func demoCommand(env Env) *cobra.Command {
 			var err error
 			if o.Switches, err = parseSwitches(switches); err != nil {
 				return usage(cmd, "--switch: %s", err)
+			}
+			if all := append(daemon.Scenarios(), "all"); o.Scenario != "" && !slices.Contains(all, o.Scenario) {
+				return usage(cmd, "--scenario %s: a scenario is one of %s", o.Scenario, strings.Join(all, ", "))
 			}
 			o.Out, o.Version = env.Stdout, Version()
 			o.Color = isTerminal(env.Stdout) && env.Getenv("NO_COLOR") == ""

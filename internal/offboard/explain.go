@@ -108,7 +108,7 @@ func explainState(f File, g GuardFacts) string {
 	case StateHeld:
 		return "It is held" + note + ". An operator lets it go on with: " + command("release")
 	case StateNeedsAttention:
-		return "It needs a person" + note + ". Once that is dealt with: " + command("retry") + ", or: " + command("resolve")
+		return "It needs a person" + note + ". Once that is dealt with: " + command("retry") + ", or: " + command("resolve") + " --because TEXT"
 	case StateRunning:
 		return "It is being worked on" + note + "."
 	case StateVerifying:
@@ -125,8 +125,9 @@ func explainState(f File, g GuardFacts) string {
 	case WaitApproval:
 		return "It waits for approval, " + g.Approvers.Count(f, now).explain() + " Anybody who may approve, but the leaver, does so with: " + command("approve")
 	case WaitTask:
-		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done ID",
-			openTasks(f), note)
+		titles, ids := openTasks(f)
+		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done %s",
+			titles, note, ids)
 	case WaitHook:
 		return "It waits for the call-back of a hook" + note + "."
 	case WaitPaused:
@@ -154,21 +155,25 @@ func explainState(f File, g GuardFacts) string {
 	return "It waits and goes on by itself" + note + "."
 }
 
-func openTasks(f File) string {
-	var titles []string
+// openTasks names the tasks that are open, and what to put for ID in a command.
+func openTasks(f File) (titles, ids string) {
+	var all, which []string
 	for _, t := range f.Tasks {
 		if t.State == TaskOpen {
 			title := `"` + t.Title + `"`
 			if t.Assignee != "" {
 				title += " (" + t.Assignee + ")"
 			}
-			titles = append(titles, title)
+			all, which = append(all, title), append(which, t.ID)
 		}
 	}
-	if len(titles) == 0 {
-		return "a task"
+	switch len(all) {
+	case 0:
+		return "a task", "ID"
+	case 1:
+		return all[0], which[0]
 	}
-	return strings.Join(titles, ", ")
+	return strings.Join(all, ", "), "ID, where ID is " + strings.Join(which, " or ")
 }
 
 // explainNext tells the steps to come and the times that matter.

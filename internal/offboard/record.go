@@ -13,10 +13,13 @@ var (
 	ErrEnded    = errors.New("the case has ended")
 )
 
-// Job asks for a case to be looked at. Urgent jobs have workers of their own.
+// Job asks for a case to be looked at. Urgent jobs have workers of their own, and
+// others where the seat is removed: nothing that follows keeps the next incident
+// waiting.
 type Job struct {
-	CaseID string
-	Urgent bool
+	CaseID  string
+	Urgent  bool
+	Removed bool
 }
 
 // Intent is one outward change that is about to be made.

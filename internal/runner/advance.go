@@ -148,11 +148,15 @@ func (a *attempt) run(ctx context.Context) error {
 		case out.attention != "":
 			return a.attention(ctx, &s, out)
 		}
+		before := a.file.Case.Removed
 		if err := a.record(ctx, s, out); err != nil {
 			return err
 		}
 		if !a.file.Case.State.Live() {
 			return nil
+		}
+		if a.file.Case.Incident() && before.IsZero() && !a.file.Case.Removed.IsZero() {
+			return a.handOn(ctx)
 		}
 		if out.wait == "" {
 			continue
@@ -168,6 +172,13 @@ func (a *attempt) run(ctx context.Context) error {
 	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) {
 		return offboard.Update{State: rest.state, Waiting: &rest.wait, Note: &rest.note, Guard: rest.guard, WakeAt: rest.wake}, nil
 	})
+	return err
+}
+
+// handOn leaves an incident whose seat is removed to the workers of such cases:
+// this one is for the next incident.
+func (a *attempt) handOn(ctx context.Context) error {
+	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(offboard.File) (offboard.Update, error) { return offboard.Update{Now: true}, nil })
 	return err
 }
 

@@ -192,12 +192,13 @@ func (a *attempt) found() seats {
 	return s
 }
 
-// share is the budget share of ordinary work, or the incidents'.
+// share is the budget share of ordinary work, or the incidents': until the seat
+// is removed nothing goes before it.
 func (a *attempt) share(s amplitude.Share) amplitude.Share {
 	switch {
 	case !a.file.Case.Incident():
 		return s
-	case s == amplitude.ShareRemove:
+	case s == amplitude.ShareRemove, a.file.Case.Removed.IsZero():
 		return amplitude.ShareEmergency
 	}
 	return amplitude.ShareIncident

@@ -176,3 +176,34 @@ func TestAPauseStopsAReplacementBetweenItsRequests(t *testing.T) {
 		}
 	})
 }
+
+func TestAnIncidentGoesOnInTheMomentInWhichAPauseEnds(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := newWorld(t, s)
+		w.person("leaver", leaver)
+		if err := w.store.Pause(t.Context(), "kim", "audit"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.store.Reconsider(t.Context(), "leaver", func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
+			return offboard.OpenBy(p, prior, offboard.Order{Reason: offboard.SecurityIncident, By: "kim"}, w.rules(), w.clock.now())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.until(offboard.StateWaiting, offboard.WaitPaused)
+		if n, err := w.store.Due(t.Context(), 10, 10); err != nil || n != 0 {
+			t.Fatalf("%d are due before the pause ends: %v", n, err)
+		}
+		if err := w.store.Resume(t.Context(), "kim", "done"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.store.Due(t.Context(), 10, 10); err != nil || n != 1 {
+			t.Fatalf("%d are due, and no time has passed: %v", n, err)
+		}
+		if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {
+			t.Errorf("outcome %s", f.Case.Outcome)
+		}
+	})
+}

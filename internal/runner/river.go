@@ -20,11 +20,13 @@ import (
 	"offramp/internal/offboard"
 )
 
-// Queues, each with workers of its own, so that an incident never waits
-// behind a mass removal.
+// Queues, each with workers of its own, so that an incident never waits behind a
+// mass removal, nor behind what other incidents do after theirs: hooks that
+// hang, and looks that wait for the budget.
 const (
-	queueUrgent = "emergency"
-	queueLeaver = "leaver"
+	queueUrgent  = "emergency"
+	queueRemoved = "emergency_removed"
+	queueLeaver  = "leaver"
 )
 
 // fed is how many cases may wait for a worker before the sweep stops adding.
@@ -91,8 +93,9 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	river.AddWorker(workers, &worker{engine: e})
 	client, err := river.NewClient(e.driver, &river.Config{
 		Queues: map[string]river.QueueConfig{
-			queueUrgent: {MaxWorkers: 8},
-			queueLeaver: {MaxWorkers: o.Workers},
+			queueUrgent:  {MaxWorkers: 8},
+			queueRemoved: {MaxWorkers: 8},
+			queueLeaver:  {MaxWorkers: o.Workers},
 		},
 		Workers: workers,
 		// A call may take up to 20 s and a run makes several; a job that outlives
@@ -135,7 +138,10 @@ func (e *Engine) Enqueue(ctx context.Context, tx *sql.Tx, jobs []offboard.Job) e
 	params := make([]river.InsertManyParams, 0, len(jobs))
 	for _, j := range jobs {
 		queue := queueLeaver
-		if j.Urgent {
+		switch {
+		case j.Urgent && j.Removed:
+			queue = queueRemoved
+		case j.Urgent:
 			queue = queueUrgent
 		}
 		params = append(params, river.InsertManyParams{

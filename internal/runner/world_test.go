@@ -82,6 +82,7 @@ type world struct {
 	t        *testing.T
 	clock    *clock
 	jobs     *jobs
+	looked   int // attempts at cases that run made
 	store    *store.Store
 	fake     *amplitudefake.Fake
 	runner   *runner.Runner
@@ -286,20 +287,16 @@ func (w *world) deactivate() {
 func (w *world) run(most time.Duration, done func() bool) {
 	w.t.Helper()
 	end := w.clock.now().Add(most)
-	var asked time.Time // when done last said no, and nothing happened since
 	for w.clock.now().Before(end) {
 		if id, ok := w.jobs.take(); ok {
 			if err := w.runner.Advance(w.t.Context(), id); err != nil {
 				w.t.Fatal(err)
 			}
-			asked = time.Time{}
+			w.looked++
 			continue
 		}
-		if w.clock.now().Sub(asked) >= time.Minute {
-			if done() {
-				return
-			}
-			asked = w.clock.now()
+		if done() {
+			return
 		}
 		n, err := w.store.Due(w.t.Context(), 100, 100)
 		if err != nil {
@@ -315,6 +312,20 @@ func (w *world) run(most time.Duration, done func() bool) {
 	if !done() {
 		w.show()
 		w.t.Fatalf("not done after %s", most)
+	}
+}
+
+// seldom asks only when a case was looked at since it said no, or a minute has passed.
+func (w *world) seldom(done func() bool) func() bool {
+	var at time.Time
+	looked := -1
+	return func() bool {
+		now := w.clock.now()
+		if looked == w.looked && now.Sub(at) < time.Minute {
+			return false
+		}
+		at, looked = now, w.looked
+		return done()
 	}
 }
 
@@ -344,17 +355,17 @@ func (w *world) caseOf(address string) offboard.File {
 // closed runs until the case of an address ended.
 func (w *world) closed(address string) offboard.File {
 	w.t.Helper()
-	w.run(3*time.Hour, func() bool { return !w.newest(address).State.Live() })
+	w.run(3*time.Hour, w.seldom(func() bool { return !w.newest(address).State.Live() }))
 	return w.caseOf(address)
 }
 
 // until runs until the leaver's case is in a state.
 func (w *world) until(s offboard.State, wait offboard.Waiting) offboard.File {
 	w.t.Helper()
-	w.run(3*time.Hour, func() bool {
+	w.run(3*time.Hour, w.seldom(func() bool {
 		c := w.newest(leaver)
 		return c.State == s && c.Waiting == wait
-	})
+	}))
 	return w.caseOf(leaver)
 }
 

@@ -34,20 +34,24 @@ func (s *Store) Due(ctx context.Context, most, queue int) (enqueued int, err err
 				continue
 			}
 			now := t.now
-			ids, err := t.DueCases(ctx, db.DueCasesParams{
+			due, err := t.DueCases(ctx, db.DueCasesParams{
 				Again: now.Add(again).UnixMilli(), Now: now.UnixMilli(), Urgent: urgent, Most: int32(n),
 			})
 			if err != nil {
 				return fmt.Errorf("find due cases: %w", err)
 			}
-			for _, id := range ids {
-				t.enqueue(offboard.Job{CaseID: id, Urgent: urgent})
+			for _, d := range due {
+				t.enqueue(offboard.Job{CaseID: d.ID, Urgent: urgent, Removed: d.RemovedAt != 0})
 			}
-			enqueued += len(ids)
+			enqueued += len(due)
 		}
 		return nil
 	})
 	return enqueued, err
+}
+
+func job(row db.Case) offboard.Job {
+	return offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency), Removed: row.RemovedAt != 0}
 }
 
 // Claim takes a case for one attempt. Until the lease ends nobody else gets
@@ -131,7 +135,7 @@ func (s *Store) Checkpoint(ctx context.Context, fence offboard.Fence, keep time.
 			row.WakeAt = t.now.UnixMilli() // something happened since the attempt looked
 			row.WakeAt += requeueFor(row.Plan)
 			row.QueuedAt = t.now.UnixMilli()
-			t.enqueue(offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency)})
+			t.enqueue(job(row))
 		default:
 			row.WakeAt = millis(u.WakeAt)
 		}

@@ -371,7 +371,7 @@ func (t *tx) poke(ctx context.Context, row db.Case) error {
 	if row.LeaseUntil > now || state == offboard.StateHeld && !batched(row) || state == offboard.StateNeedsAttention {
 		return nil
 	}
-	t.enqueue(offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency)})
+	t.enqueue(job(row))
 	err = t.QueueCase(ctx, db.QueueCaseParams{WakeAt: now + requeueFor(row.Plan), QueuedAt: now, ID: row.ID})
 	if err != nil {
 		return fmt.Errorf("queue case: %w", err)

@@ -49,7 +49,12 @@ func (s *Store) AskReading(ctx context.Context, organization, look string,
 			return err
 		}
 		since, waiting, forget := r.Counted(t.now)
-		err := t.ForgetReadingLooks(ctx, db.ForgetReadingLooksParams{Organization: organization, Since: forget.UnixMilli(), Now: t.now.UnixMilli()})
+		// Two statements: SQLite walks all looks for one with an or.
+		err := t.ForgetReadingLooks(ctx, db.ForgetReadingLooksParams{Organization: organization, Since: forget.UnixMilli()})
+		if err != nil {
+			return fmt.Errorf("forget looks: %w", err)
+		}
+		err = t.ForgetReadingLooksAhead(ctx, db.ForgetReadingLooksAheadParams{Organization: organization, Now: t.now.UnixMilli()})
 		if err != nil {
 			return fmt.Errorf("forget looks: %w", err)
 		}

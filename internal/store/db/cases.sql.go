@@ -418,7 +418,7 @@ where wake_at <= $2 and closed_at = 0 and id in (
         and (d.plan = 'emergency') = cast($3 as boolean)
     order by d.wake_at limit $4
 )
-returning id
+returning id, removed_at
 `
 
 type DueCasesParams struct {
@@ -428,7 +428,12 @@ type DueCasesParams struct {
 	Most   int32
 }
 
-func (q *Queries) DueCases(ctx context.Context, arg DueCasesParams) ([]string, error) {
+type DueCasesRow struct {
+	ID        string
+	RemovedAt int64
+}
+
+func (q *Queries) DueCases(ctx context.Context, arg DueCasesParams) ([]DueCasesRow, error) {
 	rows, err := q.db.QueryContext(ctx, dueCases,
 		arg.Again,
 		arg.Now,
@@ -439,13 +444,13 @@ func (q *Queries) DueCases(ctx context.Context, arg DueCasesParams) ([]string, e
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []DueCasesRow
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var i DueCasesRow
+		if err := rows.Scan(&i.ID, &i.RemovedAt); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -1313,4 +1318,15 @@ func (q *Queries) TimelineOf(ctx context.Context, caseID string) ([]Timeline, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const wakePausedIncidents = `-- name: WakePausedIncidents :exec
+update cases set wake_at = $1
+where state = 'waiting' and waiting = 'paused' and plan = 'emergency' and closed_at = 0 and lease_until <= $1
+`
+
+// WakePausedIncidents lets incidents go on at once that a pause held up.
+func (q *Queries) WakePausedIncidents(ctx context.Context, now int64) error {
+	_, err := q.db.ExecContext(ctx, wakePausedIncidents, now)
+	return err
 }

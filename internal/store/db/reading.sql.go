@@ -47,18 +47,31 @@ func (q *Queries) CountReadingLooks(ctx context.Context, arg CountReadingLooksPa
 }
 
 const forgetReadingLooks = `-- name: ForgetReadingLooks :exec
-delete from reading_look where organization = $1 and (first_at < $2 or first_at > $3)
+delete from reading_look where organization = $1 and first_at < $2
 `
 
 type ForgetReadingLooksParams struct {
 	Organization string
 	Since        int64
+}
+
+func (q *Queries) ForgetReadingLooks(ctx context.Context, arg ForgetReadingLooksParams) error {
+	_, err := q.db.ExecContext(ctx, forgetReadingLooks, arg.Organization, arg.Since)
+	return err
+}
+
+const forgetReadingLooksAhead = `-- name: ForgetReadingLooksAhead :exec
+delete from reading_look where organization = $1 and first_at > $2
+`
+
+type ForgetReadingLooksAheadParams struct {
+	Organization string
 	Now          int64
 }
 
-// ForgetReadingLooks forgets old ones, and those from before the clock was set back.
-func (q *Queries) ForgetReadingLooks(ctx context.Context, arg ForgetReadingLooksParams) error {
-	_, err := q.db.ExecContext(ctx, forgetReadingLooks, arg.Organization, arg.Since, arg.Now)
+// ForgetReadingLooksAhead forgets those from before the clock was set back.
+func (q *Queries) ForgetReadingLooksAhead(ctx context.Context, arg ForgetReadingLooksAheadParams) error {
+	_, err := q.db.ExecContext(ctx, forgetReadingLooksAhead, arg.Organization, arg.Now)
 	return err
 }
 

@@ -39,6 +39,11 @@ update cases set signal = signal + 1 where id = @id and closed_at = 0 returning 
 -- name: QueueCase :exec
 update cases set wake_at = @wake_at, queued_at = @queued_at where id = @id;
 
+-- WakePausedIncidents lets incidents go on at once that a pause held up.
+-- name: WakePausedIncidents :exec
+update cases set wake_at = @now
+where state = 'waiting' and waiting = 'paused' and plan = 'emergency' and closed_at = 0 and lease_until <= @now;
+
 -- name: DueCases :many
 update cases set wake_at = @again, queued_at = @now
 where wake_at <= @now and closed_at = 0 and id in (
@@ -48,7 +53,7 @@ where wake_at <= @now and closed_at = 0 and id in (
         and (d.plan = 'emergency') = cast(@urgent as boolean)
     order by d.wake_at limit @most
 )
-returning id;
+returning id, removed_at;
 
 -- name: QueuedCases :one
 select count(*) from cases

@@ -37,9 +37,12 @@ select count(*) from (
     ) u
 ) counted;
 
--- ForgetReadingLooks forgets old ones, and those from before the clock was set back.
 -- name: ForgetReadingLooks :exec
-delete from reading_look where organization = @organization and (first_at < @since or first_at > @now);
+delete from reading_look where organization = @organization and first_at < @since;
+
+-- ForgetReadingLooksAhead forgets those from before the clock was set back.
+-- name: ForgetReadingLooksAhead :exec
+delete from reading_look where organization = @organization and first_at > @now;
 
 -- name: SaveReadingList :exec
 insert into reading_list (organization, number, began_at, packed) values (@organization, @number, @began_at, @packed)
