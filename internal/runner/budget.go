@@ -10,7 +10,7 @@ import (
 	"offramp/internal/offboard"
 )
 
-// reserve is how many requests of every minute the others leave free for incidents.
+// reserve is how many requests of every minute only incidents may use.
 const reserve = 20
 
 // urgent reports whether a share may use the reserve.
@@ -35,30 +35,21 @@ func part(s string) int {
 // Ordinary is what of a rate is not kept for incidents.
 func Ordinary(rate int) int { return max(rate-reserve, 1) }
 
-// pace is the part of a minute in which no more than a quarter of what a minute
-// allows leaves: what is sent in one burst is missing for a whole minute.
-const pace = 10 * time.Second
-
 // Allot decides whether one request of a share may leave now, so that no
-// minute holds more than rate of them. What stands before an incident's removal may use
-// everything that is left, and what an incident asks later all but a few. The
-// others leave the reserve free, however much incidents used, and use what
-// another share owns only while that share does not ask for it. All but the first come evenly.
-// wait is when to ask again.
+// minute holds more than rate of them. What stands before an incident's removal
+// may use everything that is left, and what an incident asks later all but a few;
+// the others leave the reserve alone, and use what another share owns only while
+// that share does not ask for it. wait is when to ask again.
 func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wait time.Duration) {
 	if now.Before(m.Throttled) {
 		return false, m.Throttled.Sub(now)
 	}
 	used := map[string]int{}
-	var ordinary int
-	var paced []time.Time
+	ordinary := 0
 	for _, u := range m.Uses {
 		used[u.Share]++
 		if !urgent(u.Share) {
 			ordinary++
-		}
-		if u.Share != string(amplitude.ShareEmergency) && u.At.After(now.Add(-pace)) {
-			paced = append(paced, u.At)
 		}
 	}
 	wait = time.Second
@@ -72,19 +63,17 @@ func Allot(m offboard.Meter, share string, rate int, now time.Time) (ok bool, wa
 	if share == string(amplitude.ShareEmergency) {
 		return true, 0
 	}
-	// What incidents used counts too: what is kept is what the next one finds free.
-	common := Ordinary(rate)
-	most := common
-	if share == string(amplitude.ShareIncident) {
-		most = rate - min(reserve, rate)/2
-	}
-	switch quarter := max(most/4, 1); {
-	case len(m.Uses) >= most:
+	// Half of the reserve is for the removals of incidents alone: the next one
+	// does not wait for what others look up afterwards.
+	if len(m.Uses) >= rate-min(reserve, rate)/2 {
 		return false, wait
-	case len(paced) >= quarter:
-		return false, max(paced[len(paced)-quarter].Add(pace).Sub(now), time.Second)
-	case share == string(amplitude.ShareIncident):
+	}
+	if share == string(amplitude.ShareIncident) {
 		return true, 0
+	}
+	common := Ordinary(rate)
+	if ordinary >= common {
+		return false, wait
 	}
 	kept := 0 // of what others own, wanted and not yet used
 	for other, until := range maps.All(m.Asked) {
