@@ -58,11 +58,7 @@ func (t *tx) noteFinding(ctx context.Context, f offboard.Finding, noted string) 
 // resolve ends the findings that a sweep did not find again: those of the
 // checked kinds, and logins after a removal whose watch is over.
 func (t *tx) resolve(ctx context.Context, w offboard.Sweep, checked []offboard.FindingKind) error {
-	over, err := t.FindingsOver(ctx, db.FindingsOverParams{Organization: w.Organization, Sweep: w.Number})
-	if err != nil {
-		return fmt.Errorf("list findings: %w", err)
-	}
-	for _, f := range over {
+	return t.findingsOver(ctx, w.Organization, w.Number, func(f db.Finding) error {
 		because := "the comparison did not find it again"
 		ended, err := t.watchEnded(ctx, f)
 		if err != nil {
@@ -72,11 +68,28 @@ func (t *tx) resolve(ctx context.Context, w offboard.Sweep, checked []offboard.F
 		case ended:
 			because = "the watch on the address is over"
 		case !slices.Contains(checked, kind):
-			continue
+			return nil
 		}
-		if err := t.resolveFinding(ctx, f, because); err != nil {
-			return err
+		return t.resolveFinding(ctx, f, because)
+	})
+}
+
+// findingsOver goes through the findings that no sweep since one has found, a page
+// at a time: there may be as many as members.
+func (t *tx) findingsOver(ctx context.Context, organization string, sweep int64, do func(db.Finding) error) error {
+	const page = 500
+	for after, more := "", true; more; {
+		over, err := t.FindingsOver(ctx, db.FindingsOverParams{Organization: organization, Sweep: sweep, After: after, Most: page})
+		if err != nil {
+			return fmt.Errorf("list findings: %w", err)
 		}
+		for _, f := range over {
+			if err := do(f); err != nil {
+				return err
+			}
+			after = f.ID
+		}
+		more = len(over) == page
 	}
 	return nil
 }

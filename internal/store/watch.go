@@ -144,14 +144,11 @@ func (t *tx) leaveOrganization(ctx context.Context, organization string) error {
 	if err != nil {
 		return fmt.Errorf("read a sweep: %w", err)
 	}
-	open, err := t.FindingsOver(ctx, db.FindingsOverParams{Organization: organization, Sweep: math.MaxInt64})
+	err = t.findingsOver(ctx, organization, math.MaxInt64, func(f db.Finding) error {
+		return t.resolveFinding(ctx, f, "the organization is not configured any more, and nobody looks")
+	})
 	if err != nil {
-		return fmt.Errorf("list findings: %w", err)
-	}
-	for _, f := range open {
-		if err := t.resolveFinding(ctx, f, "the organization is not configured any more, and nobody looks"); err != nil {
-			return err
-		}
+		return err
 	}
 	err = t.MarkGone(ctx, db.MarkGoneParams{GoneAt: t.now.UnixMilli(), Organization: organization, Sweep: math.MaxInt64})
 	if err != nil {

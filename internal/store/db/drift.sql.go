@@ -338,16 +338,24 @@ func (q *Queries) FindingsBefore(ctx context.Context, arg FindingsBeforeParams) 
 }
 
 const findingsOver = `-- name: FindingsOver :many
-select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where organization = $1 and sweep < $2 and state <> 'resolved'
+select id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why from finding where organization = $1 and sweep < $2 and state <> 'resolved' and id > $3
+order by id limit $4
 `
 
 type FindingsOverParams struct {
 	Organization string
 	Sweep        int64
+	After        string
+	Most         int32
 }
 
 func (q *Queries) FindingsOver(ctx context.Context, arg FindingsOverParams) ([]Finding, error) {
-	rows, err := q.db.QueryContext(ctx, findingsOver, arg.Organization, arg.Sweep)
+	rows, err := q.db.QueryContext(ctx, findingsOver,
+		arg.Organization,
+		arg.Sweep,
+		arg.After,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,8 @@ returning *;
 update finding set noted_in = @noted_in where id = @id;
 
 -- name: FindingsOver :many
-select * from finding where organization = @organization and sweep < @sweep and state <> 'resolved';
+select * from finding where organization = @organization and sweep < @sweep and state <> 'resolved' and id > @after
+order by id limit @most;
 
 -- name: ResolveFinding :exec
 update finding set state = 'resolved', resolved_at = @resolved_at, resolved_why = @resolved_why, noted_in = '' where id = @id;
