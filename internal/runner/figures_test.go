@@ -83,7 +83,7 @@ func budgeted(rate int) func(*world, *amplitude.Options) {
 // hand over, in virtual time, and counts what that costs one process, and two
 // that share the work. A thousand of 5,000 run in make soak.
 func TestFiguresThousandLeavers(t *testing.T) {
-	row := thousand{members: 700, leavers: 100, most: 2}
+	row := thousand{members: 1000, leavers: 150, most: 1.8}
 	if os.Getenv("OFFRAMP_SOAK") != "" {
 		row = thousand{members: 5000, leavers: 1000, most: 1.3}
 	}

@@ -326,7 +326,7 @@ func TestFiguresTwoHundredContractorsMakeOneRotationPerCredential(t *testing.T) 
 	onBoth(t, func(t *testing.T, s setup) {
 		t.Helper()
 		v := newVault(t, s)
-		people := 12
+		people := 40
 		if os.Getenv("OFFRAMP_SOAK") != "" {
 			people = 200
 		}

@@ -19,7 +19,7 @@ type asking struct {
 	again time.Time
 }
 
-// TestVerificationKeepsItsShareBehindManyRemovals lets 300 removals wait while
+// TestVerificationKeepsItsShareBehindManyRemovals lets 600 removals wait while
 // verifications come that need less than the share that is theirs.
 func TestVerificationKeepsItsShareBehindManyRemovals(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestVerificationKeepsItsShareBehindManyRemovals(t *testing.T) {
 		var mu sync.Mutex
 		var queue []asking
 		begun := time.Now()
-		for range 300 {
+		for range 600 {
 			queue = append(queue, asking{share: amplitude.ShareRemove, since: begun, again: begun})
 		}
 		end := begun.Add(10 * time.Minute)
