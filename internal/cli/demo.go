@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,12 +26,12 @@ func demoCommand(env Env) *cobra.Command {
 			if o.Switches, err = parseSwitches(switches); err != nil {
 				return usage(cmd, "--switch: %s", err)
 			}
-			if all := append(daemon.Scenarios(), "all"); o.Scenario != "" && !slices.Contains(all, o.Scenario) {
-				return usage(cmd, "--scenario %s: a scenario is one of %s", o.Scenario, strings.Join(all, ", "))
-			}
 			o.Out, o.Version = env.Stdout, Version()
 			o.Color = isTerminal(env.Stdout) && env.Getenv("NO_COLOR") == ""
-			return daemon.Demo(cmd.Context(), o)
+			if err = daemon.Demo(cmd.Context(), o); errors.Is(err, daemon.ErrScenario) {
+				return usage(cmd, "--scenario: %s", err)
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ func Scenarios() []string {
 	return out
 }
 
+// ErrScenario is the error of a name that no scenario has.
+var ErrScenario = errors.New("there is no scenario")
+
 func scenarioNamed(name string) (scenario, error) {
 	if name == "" {
 		return tour(), nil
@@ -53,7 +57,7 @@ func scenarioNamed(name string) (scenario, error) {
 	list := scenarios()
 	i := slices.IndexFunc(list, func(s scenario) bool { return s.name == name })
 	if i < 0 {
-		return scenario{}, fmt.Errorf("there is no scenario %q; name one of %s, or all", name, strings.Join(Scenarios(), ", "))
+		return scenario{}, fmt.Errorf("%w %q; name one of %s, or all", ErrScenario, name, strings.Join(Scenarios(), ", "))
 	}
 	return list[i], nil
 }

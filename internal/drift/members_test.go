@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,13 +94,31 @@ func TestSecondSeats(t *testing.T) {
 	})
 }
 
-// Names of machines are shared by many: each is looked at, and none is listed
+// counting is a record that notes with how many a seat was said to be like.
+type counting struct {
+	drift.Store
+	most int
+}
+
+func (c *counting) CompareSeats(ctx context.Context, w offboard.Sweep, after string, n int, decide func([]offboard.SeatFacts) []offboard.Finding) (string, error) {
+	return c.Store.CompareSeats(ctx, w, after, n, func(all []offboard.SeatFacts) []offboard.Finding {
+		for _, f := range all {
+			c.most = max(c.most, len(f.Alike))
+		}
+		return decide(all)
+	})
+}
+
+// Names of machines are shared by many: each is looked at, and none is compared
 // with all the others.
 func TestANameThatManyShare(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		for i := range 120 {
 			w.seat(fmt.Sprintf("bot%03d@example.com", i), "Robot")
 		}
+		record := &counting{Store: w.store}
+		w.options.Store = record
+		w.restart()
 		w.hire("bot", "robot@example.com", func(p *offboard.Person) { p.DisplayName = "Robot Example" })
 		w.sweep()
 		found := w.open()
@@ -108,6 +127,9 @@ func TestANameThatManyShare(t *testing.T) {
 			if f.Kind == offboard.SecondSeat && strings.Contains(f.Text, "robot@example.com at the identity provider") {
 				seconds++
 			}
+		}
+		if record.most == 0 || record.most > 64 {
+			w.t.Errorf("a seat is like %d others", record.most)
 		}
 		if seconds != 120 {
 			w.t.Errorf("%d of 120 seats are told to be like the robot of the directory", seconds)

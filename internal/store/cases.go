@@ -50,6 +50,7 @@ func (s *Store) Due(ctx context.Context, most, queue int) (enqueued int, err err
 	return enqueued, err
 }
 
+// job asks for a case to be looked at by the workers that are for it.
 func job(row db.Case) offboard.Job {
 	return offboard.Job{CaseID: row.ID, Urgent: row.Plan == string(offboard.Emergency), Removed: row.RemovedAt != 0}
 }

@@ -38,9 +38,9 @@ func (s *Store) ChangeReading(ctx context.Context, organization string, change f
 }
 
 // AskReading is ChangeReading for a look that may wait for others: answer sees
-// how many such there are, this one included and no more than what a reading
-// costs counted exactly, and returns when the look comes
-// again; zero: it does not wait. A look that is repeated counts once.
+// how many such there are, this one included, and returns when the look comes
+// again; zero: it does not wait. A look that is repeated counts once. Beyond what
+// a reading costs they are not counted: it makes no difference to the answer.
 func (s *Store) AskReading(ctx context.Context, organization, look string,
 	answer func(r *offboard.Reading, asked int, now time.Time) time.Time,
 ) (r offboard.Reading, err error) {
