@@ -19,6 +19,7 @@ import (
 
 	"offramp/amplitude/amplitudefake"
 	"offramp/internal/console"
+	"offramp/internal/offboard"
 )
 
 // DemoOptions say how the demo is played.
@@ -236,28 +237,33 @@ func (d *demo) toTheEnd(ctx context.Context) error {
 	return d.retire(ctx)
 }
 
-// retire ends the replaced key once both keys have lived side by side. The
-// bridge does so by itself once a minute, which is too long for a demo.
+// retire waits until every replaced key is ended, once both keys have lived side
+// by side. The bridge looks every five seconds; the demo lets it look at once.
+// Where both look at the same time one of them finds the rotation taken, so the
+// demo asks until it is ended.
 func (d *demo) retire(ctx context.Context) error {
-	var last time.Time
-	for _, w := range d.watched {
-		for _, r := range w.file.Rotations {
-			if r.RetireAt.After(last) {
-				last = r.RetireAt
-			}
+	reader := d.operator(d.keys.reader)
+	for {
+		var list console.RotationList
+		if err := reader.call(ctx, http.MethodGet, "rotations", nil, &list); err != nil {
+			return err
+		}
+		if len(list.Rotations) == 0 {
+			return nil
+		}
+		i := slices.IndexFunc(list.Rotations, func(r console.Rotation) bool { return r.State == offboard.RotationMinted })
+		if i < 0 {
+			d.stage.line(time.Now(), "offramp", "the overlap is over: the replaced deployment is archived and its key is dead")
+			return nil
+		}
+		r := list.Rotations[i]
+		if err := pause(ctx, max(time.Until(r.RetireAt), demoTick)); err != nil {
+			return fmt.Errorf("%w: the old key of %s still works: %s", err, r.Credential, r.Note)
+		}
+		if err := d.bridge.runner.Rotations(ctx); err != nil {
+			return fmt.Errorf("retire the replaced key: %w", err)
 		}
 	}
-	if last.IsZero() {
-		return nil
-	}
-	if err := pause(ctx, time.Until(last)); err != nil {
-		return err
-	}
-	if err := d.bridge.runner.Rotations(ctx); err != nil {
-		return fmt.Errorf("retire the replaced key: %w", err)
-	}
-	d.stage.line(time.Now(), "offramp", "the overlap is over: the replaced deployment is archived and its key is dead")
-	return nil
 }
 
 // pause waits for t, or until ctx ends.
