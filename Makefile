@@ -11,7 +11,8 @@ export PATH := $(BIN):$(PATH)
 # SQLite is C turned into Go and not ours: the race detector does not look at it,
 # which took more time than the tests themselves. Only these two packages: the
 # driver beside them holds copies of sync's generic code, and the linker may give
-# an uninstrumented copy to everybody. We do no arithmetic with pointers.
+# an uninstrumented copy to everybody. We do no arithmetic with pointers. A process
+# that ends need not wait a second for races that are being told: tests start many.
 RACE := -race -gcflags=all=-d=checkptr=0 \
 	-gcflags='modernc.org/sqlite/lib=-d=checkptr=0 -race=false' \
 	-gcflags='modernc.org/libc=-d=checkptr=0 -race=false'
@@ -27,7 +28,7 @@ FUZZTIME ?= 30s
 
 ## test: everything that must hold for a change
 test: deps lint
-	TMPDIR=$(or $(MEMORY),$${TMPDIR:-/tmp}) go test $(RACE) -parallel 4 -shuffle=on -timeout 60m ./...
+	GORACE=atexit_sleep_ms=0 TMPDIR=$(or $(MEMORY),$${TMPDIR:-/tmp}) go test $(RACE) -parallel 4 -shuffle=on -timeout 60m ./...
 
 ## deps: Debian packages that the tests need, installed when missing
 deps:

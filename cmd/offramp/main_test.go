@@ -16,7 +16,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("OFFRAMP_TEST_MAIN") != "" {
 		os.Exit(cli.Main(os.Args[1:]))
 	}
-	// The tests mostly wait for other processes: they may do so side by side.
+	// The tests mostly wait for other processes: they may do so side by side, whatever
+	// the command line says of all packages.
+	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}

@@ -95,7 +95,7 @@ func Guard(f GuardFacts) Permission {
 		return of(GuardUnseen, refuse("the policy asks about what the guards cannot see: "+f.Unseen+"; look in Amplitude, "+
 			"then let the case go on with: offramp cases retry "+c.ID+" --because TEXT"))
 	case s.Paused != nil:
-		return s.Paused.Wait(f.Now)
+		return s.Paused.Wait(f.Now, incident)
 	case f.Admin != "" && c.Override != OverrideAll:
 		return of(GuardAdmin, wait(WaitTask, f.Now.Add(10*time.Minute), f.Admin+"; the case goes on by itself then"))
 	case f.Token != "" && c.Override != OverrideAll && !incident: // an incident does not wait for what Offramp would like to read

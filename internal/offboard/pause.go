@@ -25,6 +25,18 @@ func (p Pause) Already() error {
 }
 
 // Wait is the answer to an outward change while the pause is in force.
-func (p Pause) Wait(now time.Time) Permission {
-	return Permission{State: StateWaiting, Waiting: WaitPaused, Until: now.Add(10 * time.Second), Because: p.Because()}
+func (p Pause) Wait(now time.Time, incident bool) Permission {
+	return Permission{State: StateWaiting, Waiting: WaitPaused, Until: p.Again(now, incident), Because: p.Because()}
+}
+
+// Again is when to look whether the pause is still in force: a resume wakes
+// whatever it knows to wait, this is for what began to wait at that very moment.
+// Thousands that wait through a long pause look ever more seldom, every five
+// minutes at last.
+func (p Pause) Again(now time.Time, incident bool) time.Time {
+	const soon, late = 10 * time.Second, 5 * time.Minute
+	if incident {
+		return now.Add(soon)
+	}
+	return now.Add(min(max(now.Sub(p.At), soon), late))
 }

@@ -124,7 +124,7 @@ func giving(f offboard.GuardFacts) offboard.Permission {
 	case f.File.Standing.HeldBy != "":
 		return offboard.Permission{State: offboard.StateNeedsAttention, Because: "somebody else holds this address now"}
 	case f.File.Standing.Paused != nil:
-		return f.File.Standing.Paused.Wait(f.Now)
+		return f.File.Standing.Paused.Wait(f.Now, f.File.Case.Incident())
 	}
 	return offboard.Permission{Allowed: true}
 }

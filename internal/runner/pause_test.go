@@ -69,6 +69,43 @@ func TestAPauseHoldsOnEveryReplicaAtOnce(t *testing.T) {
 	}
 }
 
+// Hundreds that wait through a long pause look ever more seldom whether it is over,
+// and the resume wakes them.
+func TestALongPauseIsAskedAboutSeldom(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		const people = 12
+		w := newWorld(t, s)
+		w.hire(people)
+		w.dismiss(people)
+		if err := w.store.Pause(t.Context(), "kim", "something is wrong"); err != nil {
+			t.Fatal(err)
+		}
+		until := w.clock.now().Add(10 * time.Minute) // they settle, are looked at, and reach what would change something
+		w.run(time.Hour, func() bool { return w.clock.now().After(until) })
+		for _, c := range w.all() {
+			if c.Waiting != offboard.WaitPaused {
+				t.Errorf("%s is %s %s: %s", c.Address, c.State, c.Waiting, c.Note)
+			}
+		}
+		before := w.looked
+		until = until.Add(2 * time.Hour)
+		w.run(3*time.Hour, func() bool { return w.clock.now().After(until) })
+		if each := float64(w.looked-before) / people; each > 25 || each < 20 { // every five minutes
+			t.Errorf("in two hours %.1f looks at each case", each)
+		}
+		if err := w.store.Resume(t.Context(), "kim", "done"); err != nil {
+			t.Fatal(err)
+		}
+		soon := w.clock.now().Add(15 * time.Second)
+		w.run(time.Minute, func() bool { return w.clock.now().After(soon) })
+		if n := w.removals(); n != people {
+			t.Errorf("%d were removed in the seconds after the resume", n)
+		}
+	})
+}
+
 // slow is a store that takes its time to record the intention to remove.
 type slow struct {
 	runner.Store

@@ -221,7 +221,7 @@ func (t *turn) failed(ctx context.Context, hook, verb string, err error) (*rest,
 	stop, stopped := errors.AsType[*stoppedError](err)
 	switch {
 	case stopped:
-		return &rest{wake: t.now().Add(10 * time.Second), note: stop.because}, nil
+		return &rest{wake: stop.again(t.now(), true), note: stop.because}, nil
 	case short:
 		return &rest{wake: t.now().Add(budget.Wait), note: "waiting for Amplitude's request budget"}, nil
 	case !organizational(err) && !transfer.IsTemporary(err):

@@ -25,8 +25,7 @@ func (s *Store) Pause(ctx context.Context, by, why string) error {
 }
 
 // Resume ends the pause, which is kept with who ended it and why; without one
-// it does nothing. Incidents that waited for it go on at once, the others within
-// seconds.
+// it does nothing. What waited for it goes on at once, incidents first.
 func (s *Store) Resume(ctx context.Context, by, why string) error {
 	return s.transact(ctx, func(t *tx) error {
 		ended, err := t.PauseClear(ctx)
@@ -40,7 +39,7 @@ func (s *Store) Resume(ctx context.Context, by, why string) error {
 			if err != nil {
 				return fmt.Errorf("keep the pause: %w", err)
 			}
-			if err := t.WakePausedIncidents(ctx, t.now.UnixMilli()); err != nil {
+			if err := t.WakePaused(ctx, t.now.UnixMilli()); err != nil {
 				return fmt.Errorf("resume: %w", err)
 			}
 		}

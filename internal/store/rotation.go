@@ -188,7 +188,7 @@ func (s *Store) IntendRotation(ctx context.Context, id string, epoch int64, in o
 			return err
 		}
 		if stop != nil {
-			p = stop.Wait(t.now)
+			p = stop.Wait(t.now, true) // there are few, and no resume wakes them
 			return nil
 		}
 		if p, err = s.permits(ctx, t, cases, in.Op, guard); err != nil || !p.Allowed {

@@ -1320,13 +1320,13 @@ func (q *Queries) TimelineOf(ctx context.Context, caseID string) ([]Timeline, er
 	return items, nil
 }
 
-const wakePausedIncidents = `-- name: WakePausedIncidents :exec
+const wakePaused = `-- name: WakePaused :exec
 update cases set wake_at = $1
-where state = 'waiting' and waiting = 'paused' and plan = 'emergency' and closed_at = 0 and lease_until <= $1
+where state = 'waiting' and waiting = 'paused' and closed_at = 0 and lease_until <= $1
 `
 
-// WakePausedIncidents lets incidents go on at once that a pause held up.
-func (q *Queries) WakePausedIncidents(ctx context.Context, now int64) error {
-	_, err := q.db.ExecContext(ctx, wakePausedIncidents, now)
+// WakePaused lets everything go on at once that a pause held up.
+func (q *Queries) WakePaused(ctx context.Context, now int64) error {
+	_, err := q.db.ExecContext(ctx, wakePaused, now)
 	return err
 }

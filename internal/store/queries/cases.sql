@@ -39,10 +39,10 @@ update cases set signal = signal + 1 where id = @id and closed_at = 0 returning 
 -- name: QueueCase :exec
 update cases set wake_at = @wake_at, queued_at = @queued_at where id = @id;
 
--- WakePausedIncidents lets incidents go on at once that a pause held up.
--- name: WakePausedIncidents :exec
+-- WakePaused lets everything go on at once that a pause held up.
+-- name: WakePaused :exec
 update cases set wake_at = @now
-where state = 'waiting' and waiting = 'paused' and plan = 'emergency' and closed_at = 0 and lease_until <= @now;
+where state = 'waiting' and waiting = 'paused' and closed_at = 0 and lease_until <= @now;
 
 -- name: DueCases :many
 update cases set wake_at = @again, queued_at = @now
