@@ -247,7 +247,7 @@ func (f File) Next() *Step {
 		switch f.Steps[i].State {
 		case StepPending, StepRunning, StepWaiting:
 			return &f.Steps[i]
-		case StepDone, StepSkipped:
+		case StepDone, StepSkipped, StepObserved:
 		}
 	}
 	return nil

@@ -101,7 +101,7 @@ func Rewrite(steps []Step, to PlanName) []Step {
 		if s.State == StepPending {
 			continue
 		}
-		if s.State == StepWaiting || s.State == StepRunning {
+		if s.State == StepWaiting || s.State == StepRunning || s.State == StepObserved {
 			// Begun but not finished: its waiting is over, the new order repeats it where it needs it.
 			s.State = StepSkipped
 		}

@@ -93,9 +93,10 @@ type StepState string
 
 // The states of a step.
 const (
-	StepPending StepState = "pending"
-	StepRunning StepState = "running"
-	StepWaiting StepState = "waiting"
-	StepDone    StepState = "done"
-	StepSkipped StepState = "skipped"
+	StepPending  StepState = "pending"
+	StepRunning  StepState = "running"
+	StepWaiting  StepState = "waiting"
+	StepDone     StepState = "done"
+	StepSkipped  StepState = "skipped"
+	StepObserved StepState = "observed" // observe mode told what it would do; to enforce, it is still to be done
 )

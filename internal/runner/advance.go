@@ -33,6 +33,7 @@ type outcome struct {
 	end       offboard.Outcome         // the case ends here
 	cancel    string                   // undo what was done and cancel the case
 	skip      bool                     // done, and there was nothing to do
+	observed  bool                     // only told what would be done
 	still     func(offboard.File) bool // with end: whether the reason still holds when it is recorded; nil: always
 }
 
@@ -93,8 +94,11 @@ func (a *attempt) run(ctx context.Context) error {
 	rest := pause{state: offboard.StateRunning}
 	for i := 0; i < len(a.file.Steps); i++ {
 		s := a.file.Steps[i]
-		if s.State == offboard.StepDone || s.State == offboard.StepSkipped {
+		if s.State == offboard.StepDone || s.State == offboard.StepSkipped || a.opts.Observe && s.State == offboard.StepObserved {
 			continue
+		}
+		if s.State == offboard.StepObserved { // nothing was done: it begins here
+			s = offboard.Step{Seq: s.Seq, Name: s.Name, State: offboard.StepPending}
 		}
 		if s.Name == offboard.StepArchive && rest.wait != "" {
 			break // the bundle is closed over everything else

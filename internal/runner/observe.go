@@ -121,7 +121,7 @@ func (a *attempt) refusal(ctx context.Context, step offboard.StepName, org *orga
 func would(list func(ctx context.Context, a *attempt) []string) stepFunc {
 	return func(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
 		l := list(ctx, a)
-		return outcome{skip: true, result: l, say: string(s.Name) + ": would " + sentence(l)}, nil
+		return outcome{observed: true, result: l, say: string(s.Name) + ": would " + sentence(l)}, nil
 	}
 }
 

@@ -38,6 +38,8 @@ func (a *attempt) record(ctx context.Context, s offboard.Step, out outcome) erro
 	switch {
 	case out.wait != "":
 		s.State = offboard.StepWaiting
+	case out.observed:
+		s.State, s.Finished = offboard.StepObserved, now
 	case out.skip:
 		s.State, s.Finished = offboard.StepSkipped, now
 	default:

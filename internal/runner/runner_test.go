@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -288,6 +289,59 @@ func TestObserveChangesNothing(t *testing.T) {
 	if n := len(w.fake.Requests(amplitudefake.RequestFilter{Effect: true})); n != 0 {
 		t.Errorf("%d changes in observe mode", n)
 	}
+}
+
+// endless is the store of a process that dies before it records the end of a case.
+type endless struct{ runner.Store }
+
+func (s endless) Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, change func(offboard.File) (offboard.Update, error)) (offboard.File, error) {
+	return s.Store.Checkpoint(ctx, f, keep, func(file offboard.File) (offboard.Update, error) {
+		u, err := change(file)
+		if u.Outcome != "" {
+			err = offboard.ErrUnavailable
+		}
+		return u, err
+	})
+}
+
+// A case that observe mode did not end, and that is enforced later, gets what
+// observe mode only told: approval and hand-over stand before the removal.
+func TestWhatWasOnlyObservedIsDoneOnceTheModeIsEnforce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := newWorld(t, s)
+		w.policy.Approvals = 1
+		w.restart(func(o *runner.Options) { o.Observe, o.Store = true, endless{o.Store} })
+		w.person("leaver", leaver)
+		event := w.asset(amplitudefake.KindEvent, "Checkout", "Checkout")
+		w.deactivate()
+		for died := false; !died; w.clock.move(time.Minute) {
+			if id, ok := w.jobs.take(); ok {
+				died = w.runner.Advance(t.Context(), id) != nil
+			} else if _, err := w.store.Due(t.Context(), 10, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, n := range []offboard.StepName{offboard.StepContain, offboard.StepApprove, offboard.StepHandover, offboard.StepRotate} {
+			if got := w.caseOf(leaver).Step(n); got.State != offboard.StepObserved {
+				t.Errorf("%s is %s", n, got.State)
+			}
+		}
+		w.restart(nil)
+		f := w.until(offboard.StateWaiting, offboard.WaitApproval)
+		if !w.seated() || w.ownersOf(event.Project, event.ID)[0] != leaver {
+			t.Error("something was done before the approval")
+		}
+		w.act(f.Case.ID, func(f offboard.File) (offboard.Update, error) {
+			return offboard.Approve(f, offboard.Approval{By: "kim@example.com"})
+		})
+		f = w.until(offboard.StateWaiting, offboard.WaitTask) // who takes over
+		if f.Step(offboard.StepHandover).State != offboard.StepWaiting || !w.seated() {
+			w.show()
+			t.Errorf("handing over is %s, seat there %v", f.Step(offboard.StepHandover).State, w.seated())
+		}
+	})
 }
 
 func TestNoSeatClosesTheCase(t *testing.T) {
