@@ -121,21 +121,25 @@ func overriding(c Case) string {
 	return "; an admin lets it pass with: offramp cases retry " + c.ID + " --override --because TEXT"
 }
 
-// Holder tells whether another record that shares the leaver's address means
-// that the address is somebody else's now, or that the same human is entitled
-// through another connection.
+// Holder tells whether another record that shares one of the leaver's addresses
+// means that the address is somebody else's now, or that the same human is
+// entitled through another connection.
 //
 // holds tells whether they hold it as user name or e-mail now; a person whose
 // seat once had it, and who is not entitled, does not.
 //
 // Within one connection an address belongs to one person: any other holder is
 // somebody else. Across connections an address held since before the case
-// opened is the same human; one taken afterwards is somebody else.
-func Holder(c Case, other Person, since time.Time, holds, otherEntitled bool) (heldBy, elsewhere string) {
+// opened is the same human; one taken afterwards is somebody else. That is said of
+// the seat's address only: another that the directory gives the leaver may be a
+// colleague's, so whoever is entitled by it keeps it.
+func Holder(c Case, address string, other Person, since time.Time, holds, otherEntitled bool) (heldBy, elsewhere string) {
 	switch {
 	case other.ID == c.PersonID || !other.Deleted.IsZero() || !holds && !otherEntitled:
 		return "", ""
 	case other.Connection == c.Connection || since.After(c.Opened):
+		return other.ID, ""
+	case otherEntitled && Fold(address) != Fold(c.Address):
 		return other.ID, ""
 	case otherEntitled:
 		return "", other.Connection

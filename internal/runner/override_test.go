@@ -153,6 +153,45 @@ func TestAnIncidentLeavesAnAddressThatIsSomebodyElsesNow(t *testing.T) {
 	})
 }
 
+// Another address that the directory gives the leaver may be a colleague's of
+// another connection: whoever is entitled by it keeps the seat, however long they
+// have it.
+func TestAnIncidentLeavesTheSeatOfAColleagueInAnotherConnection(t *testing.T) {
+	t.Parallel()
+	for story, active := range map[string]bool{"who is entitled": true, "who left, too": false} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				const second = "sam@example.com"
+				w := newWorld(t, s)
+				w.seat(second, amplitudefake.RoleMember)
+				_, err := w.store.ChangePerson(t.Context(), offboard.PersonChange{
+					Connection: "entra", Rules: w.rules(),
+					Change: func(p offboard.Person) (offboard.Person, error) {
+						p.ID, p.UserName, p.Address, p.Active, p.Resource = "sam", second, second, active, "{}"
+						return p, nil
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.clock.move(time.Minute)
+				w.person("leaver", leaver)
+				w.alias(second)
+				w.clock.move(time.Minute)
+				w.incident("leaver")
+				f := w.closed(leaver)
+				stays := len(w.fake.PersonState(second).Members) == 1
+				if w.seated() || stays != active || active != w.says(f.Case.ID, "left alone: somebody else at the identity provider holds this address now") {
+					w.show()
+					t.Errorf("the leaver is there: %v, the other: %v", w.seated(), stays)
+				}
+			})
+		})
+	}
+}
+
 // TestWhoComesBackWhileNobodyWorksIsNotRemoved kills the process between the
 // record of the intention and the call, or after the call; until it is up again
 // the person is entitled again.

@@ -111,7 +111,7 @@ func (s *Store) standingAt(ctx context.Context, q *db.Queries, f *offboard.File,
 			return err
 		}
 		entitled := offboard.Entitled(other, s.opts.AccessConfigured, now)
-		heldBy, elsewhere := offboard.Holder(f.Case, other, moment(h.Since), h.Holds == 1, entitled)
+		heldBy, elsewhere := offboard.Holder(f.Case, address, other, moment(h.Since), h.Holds == 1, entitled)
 		f.Standing.HeldBy = cmp.Or(heldBy, f.Standing.HeldBy)
 		f.Standing.ElsewhereBy = cmp.Or(elsewhere, f.Standing.ElsewhereBy)
 	}
