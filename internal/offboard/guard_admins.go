@@ -22,6 +22,32 @@ type ProjectAdmins struct {
 	Name   string   `json:"name"`
 	Admins []string `json:"admins,omitempty"` // addresses; none: nobody was shown, which proves nothing
 	Groups []string `json:"groups,omitempty"` // ids of the groups that have the role
+	// Shown is when Amplitude showed these admins, where later readings showed
+	// nobody or did not know the project; zero: the reading itself did.
+	Shown time.Time `json:"shown,omitzero"`
+}
+
+// After completes a reading by the one before it: a project whose admins are not
+// shown any more keeps those who were. That it has none now is nothing that
+// a broken answer could be told from.
+func (r AdminReading) After(last AdminReading, project int) AdminReading {
+	is := func(p ProjectAdmins) bool { return p.ID == project }
+	was, now := slices.IndexFunc(last.Projects, is), slices.IndexFunc(r.Projects, is)
+	if was < 0 || len(last.Projects[was].Admins) == 0 || now >= 0 && len(r.Projects[now].Admins) > 0 {
+		return r
+	}
+	kept := last.Projects[was]
+	if kept.Shown.IsZero() {
+		kept.Shown = last.Began
+	}
+	r.Projects = slices.Clone(r.Projects)
+	if now < 0 {
+		r.Projects = append(r.Projects, kept)
+		return r
+	}
+	kept.Groups = r.Projects[now].Groups
+	r.Projects[now] = kept
+	return r
 }
 
 // AdminFacts is what is known about the admins of an organization in which
@@ -117,13 +143,16 @@ func (f AdminFacts) Irreplaceable(losing []string) string {
 	stays := func(who string) bool { return !f.leaves(who) && !slices.Contains(losing, Fold(who)) }
 	everywhere := map[string]int{}
 	mine := 0
-	var alone []string
+	var alone, unshown []string
 	for _, p := range f.Projects {
 		if !slices.ContainsFunc(p.Admins, f.leaves) {
 			continue
 		}
 		if mine++; !slices.ContainsFunc(p.Admins, stays) {
 			alone = append(alone, p.Name)
+			if !p.Shown.IsZero() {
+				unshown = append(unshown, p.Name)
+			}
 		}
 		for _, who := range p.Admins {
 			if stays(who) {
@@ -135,12 +164,17 @@ func (f AdminFacts) Irreplaceable(losing []string) string {
 	for _, n := range everywhere {
 		another = another || n == len(f.Projects)
 	}
-	const who, where = " who has joined and stays: ", " in Amplitude under Settings > Members & Groups"
+	const who, here = " who has joined and stays: ", " in Amplitude under Settings > Members & Groups"
+	where := here
+	if len(unshown) > 0 {
+		where += "; Amplitude shows no admin of " + strings.Join(unshown, ", ") + " any more, so those whom it showed last count: " +
+			"where a project is gone, take it out of the configuration and restart"
+	}
 	switch {
 	case mine > 0 && mine == len(f.Projects) && !another:
 		return "the leaver is the last admin of " + f.Organization + who + "make somebody else an admin" + where
 	case f.blind() && slices.ContainsFunc(f.Known, f.leaves) && !slices.ContainsFunc(f.Known, stays):
-		return "by protect.admins the leaver is the last admin of " + f.Organization + who + "make somebody else an admin" + where +
+		return "by protect.admins the leaver is the last admin of " + f.Organization + who + "make somebody else an admin" + here +
 			", name them in protect.admins, and restart"
 	case len(alone) > 0:
 		return fmt.Sprintf("the leaver is the only admin of project %s in %s%sgive somebody else the role Admin on it%s",

@@ -2,10 +2,12 @@ package runner_test
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +34,30 @@ func (q shown) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// pageless is an Amplitude that has no page on what one user can reach.
+type pageless struct{ http.RoundTripper }
+
+func (p pageless) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := p.RoundTripper.RoundTrip(r)
+	if err == nil && strings.Contains(r.URL.Path, "/user-management/1/users/") {
+		resp.StatusCode = http.StatusNotFound
+	}
+	return resp, err
+}
+
+// emptied is an Amplitude that shows nobody on any project, for as long as it is on.
+type emptied struct {
+	http.RoundTripper
+	on *atomic.Bool
+}
+
+func (e emptied) RoundTrip(r *http.Request) (*http.Response, error) {
+	if e.on.Load() {
+		return shown{e.RoundTripper, ""}.RoundTrip(r)
+	}
+	return e.RoundTripper.RoundTrip(r)
+}
+
 func shows(data string) func(*world, *amplitude.Options) {
 	return func(_ *world, o *amplitude.Options) { o.Transport = shown{o.Transport, data} }
 }
@@ -55,7 +81,11 @@ func TestAListThatDoesNotTellWhoAdministersIsNotTakenForNobody(t *testing.T) {
 		"the leaver's group without people": {nil, shows(group + "," + kim), "has the leaver in it, but its people were not shown"},
 		"no project is configured":          {func(o *runner.Options) { o.Organizations[0].Projects = nil }, nil, "acme: no project of it is configured"},
 		"a project that is not configured":  {func(o *runner.Options) { o.Organizations[0].Projects = o.Organizations[0].Projects[1:] }, hideOrganizationAdmins, "which is not configured"},
-		"a project that Amplitude lacks":    {func(o *runner.Options) { o.Organizations[0].Projects[0] = runner.Project{ID: 7, Name: "Gone"} }, nil, "nothing is known of project Gone (7)"},
+		"a project that is not configured, and nobody tells": {
+			func(o *runner.Options) { o.Organizations[0].Projects = o.Organizations[0].Projects[1:] },
+			func(_ *world, o *amplitude.Options) { o.Transport = pageless{quiet{o.Transport}} }, "whether the leaver administers projects that are not configured",
+		},
+		"a project that Amplitude lacks": {func(o *runner.Options) { o.Organizations[0].Projects[0] = runner.Project{ID: 7, Name: "Gone"} }, nil, "nothing is known of project Gone (7)"},
 		"a token's maker who is nobody here": {func(o *runner.Options) {
 			o.Organizations[0].Token, o.TokenOwners = true, []string{"sam@globex.example"}
 		}, nil, "nobody whom it names has a seat there"},
@@ -141,10 +171,14 @@ func TestWhatAGuardRefusedStandsUntilANewerReadingSaysOtherwise(t *testing.T) {
 		"one error":         {Kind: amplitudefake.FaultStatus, Status: 503, Count: 1},
 		"an outage":         {Kind: amplitudefake.FaultStatus, Status: 503},
 		"a key that is not": {Kind: amplitudefake.FaultStatus, Status: 401},
+		"404 to everything": {Kind: amplitudefake.FaultStatus, Status: 404},
+		"no project known":  {Kind: amplitudefake.FaultStatus, Status: 404, Match: amplitudefake.Match{PathPrefix: "/user-management/1/projects"}},
+		"empty lists":       {}, // with 200
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			w := onlyAdmin(t, setup{})
+			var empty atomic.Bool
+			w := onlyAdmin(t, setup{client: func(_ *world, o *amplitude.Options) { o.Transport = emptied{o.Transport, &empty} }})
 			w.lax()
 			w.policy.Handover = time.Hour
 			w.change("leaver", func(p offboard.Person) offboard.Person {
@@ -152,8 +186,10 @@ func TestWhatAGuardRefusedStandsUntilANewerReadingSaysOtherwise(t *testing.T) {
 				return p
 			})
 			w.after(90 * time.Minute)
-			f.Match = amplitudefake.Match{PathPrefix: "/user-management/"}
-			w.fault(f)
+			if empty.Store(f.Kind == ""); f.Kind != "" {
+				f.Match.PathPrefix = cmp.Or(f.Match.PathPrefix, "/user-management/")
+				w.fault(f)
+			}
 			w.restart(nil)
 			w.after(90 * time.Minute)
 			if c := w.caseOf(leaver).Case; !w.seated() || !strings.Contains(c.Note, "the last admin of acme") {
@@ -163,6 +199,7 @@ func TestWhatAGuardRefusedStandsUntilANewerReadingSaysOtherwise(t *testing.T) {
 			for _, f := range w.fake.Faults() {
 				w.fake.RemoveFault(f.ID)
 			}
+			empty.Store(false)
 			w.human(amplitudefake.Action{Do: "change_role", Email: "root@example.com", Role: amplitudefake.RoleAdmin})
 			if f := w.closed(leaver); f.Case.Outcome != offboard.OutcomeRemoved {
 				w.show()

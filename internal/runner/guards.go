@@ -231,7 +231,13 @@ func (l *lookout) projects() error {
 		}
 	}
 	l.admins.Projects = r.Projects
-	if since := r.Began.Add(-recent); since.Before(l.admins.Since) {
+	began := r.Began
+	for _, p := range r.Projects {
+		if !p.Shown.IsZero() && p.Shown.Before(began) {
+			began = p.Shown
+		}
+	}
+	if since := began.Add(-recent); since.Before(l.admins.Since) {
 		l.admins.Since = since
 	}
 	l.gaps(r)
@@ -248,6 +254,9 @@ func (l *lookout) gaps(r offboard.AdminReading) {
 			l.hidden = append(l.hidden, fmt.Sprintf("nothing is known of project %s (%d)", p.Name, p.ID))
 		case len(r.Projects[i].Admins) == 0:
 			l.hidden = append(l.hidden, "no admin of project "+p.Name+" was shown")
+		case !r.Projects[i].Shown.IsZero():
+			age := max(l.now().Sub(r.Projects[i].Shown), 0).Round(time.Second)
+			l.hidden = append(l.hidden, fmt.Sprintf("no admin of project %s is shown any more: who they are is %s old", p.Name, age))
 		case !slices.ContainsFunc(r.Projects[i].Admins, func(who string) bool { return slices.Contains(l.admins.Leaver, offboard.Fold(who)) }) &&
 			slices.ContainsFunc(r.Projects[i].Groups, func(id string) bool { return slices.Contains(mine, id) }):
 			l.hidden = append(l.hidden, "a group that administers project "+p.Name+" has the leaver in it, but its people were not shown")

@@ -63,6 +63,9 @@ func (l *lookout) reading() (r offboard.AdminReading, because, err error) {
 	if now.Projects, because = projectAdmins(l.within, l.org); because != nil {
 		return r, because, nil
 	}
+	for _, p := range l.org.Projects {
+		now = now.After(r, p.ID)
+	}
 	return now, nil, l.opts.Store.SaveAdminReading(l.ctx, now)
 }
 
@@ -158,9 +161,14 @@ func (l *lookout) unconfigured() error {
 	known, ok := l.org.admins.reach[groups]
 	l.org.admins.mu.Unlock()
 	if age := l.now().Sub(known.at); !shared || !ok || age < 0 || age > lasts {
+		const what = "whether the leaver administers projects that are not configured"
 		grants, err := l.org.Client.Access(l.within, l.file.Case.Address)
-		if err != nil && !notFound(err) { // its path is not documented
-			return l.missed("whether the leaver administers projects that are not configured", err)
+		switch {
+		case notFound(err) && l.seated(): // its path is not documented
+			l.hidden = append(l.hidden, what+" (Amplitude knows no such page)")
+			return nil
+		case err != nil && !notFound(err):
+			return l.missed(what, err)
 		}
 		known = reach{at: l.now()}
 		for _, g := range grants {
@@ -179,6 +187,16 @@ func (l *lookout) unconfigured() error {
 			", which is not configured, so that nobody looked who else does")
 	}
 	return nil
+}
+
+// seated reports whether the leaver is known to have a seat in the organization;
+// an incident knows what others read just now.
+func (l *lookout) seated() bool {
+	if !l.file.Case.Incident() {
+		return true
+	}
+	s, ok, err := l.org.roster.cached(l.within, question{address: l.file.Case.Address})
+	return ok && err == nil && s.Present
 }
 
 // joined reports whether somebody has a seat and is no longer only invited, as

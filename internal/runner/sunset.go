@@ -121,7 +121,10 @@ func (a *attempt) elsewhere(ctx context.Context) (string, error) {
 			continue
 		}
 		all, err := org.accessOf(ctx, a.file.Case.Address)
-		if err != nil && !notFound(err) { // without a seat there is no access
+		if notFound(err) { // without a seat there is no access
+			err = a.seatless(ctx, org)
+		}
+		if err != nil {
 			return "", err
 		}
 		if more := offboard.Elsewhere(d.Project, all); len(more) > 0 {
@@ -129,6 +132,17 @@ func (a *attempt) elsewhere(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// seatless checks that somebody of whom Amplitude tells no access has no seat, so
+// that there is none.
+func (a *attempt) seatless(ctx context.Context, org *organization) error {
+	s, err := org.roster.look(ctx, amplitude.ShareOther, question{address: a.file.Case.Address, after: a.now().Add(-recent)})
+	if err != nil || s.clear() {
+		return err
+	}
+	return &permanentError{text: "Amplitude does not tell what the member has access to in " + org.Name + ", so that nobody can say whether the project " +
+		"that ended was still all they had; look in Amplitude, then retry, or cancel the case"}
 }
 
 // unsure refuses to propose anybody where Amplitude contradicts itself.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"offramp/amplitude"
 	"offramp/amplitude/amplitudefake"
@@ -98,4 +99,47 @@ func TestWhomAmplitudeContradictsIsNotProposed(t *testing.T) {
 	w, web, _, about := ending(t, func(map[string]any) bool { return true })
 	*about = "/users/only@example.com/access"
 	refuses(t, w, web, "and when asked about them does not")
+}
+
+// Until a proposal is released the person may get more: where Amplitude does not
+// tell, though they have a seat, a person looks.
+func TestWhereAmplitudeDoesNotTellOfOtherAccessNobodyGoesWithTheirProject(t *testing.T) {
+	t.Parallel()
+	const only = "only@example.com"
+	for story, hidden := range map[string]bool{"it tells": false, "404": true} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w, web, mobile, _ := ending(t, func(map[string]any) bool { return false })
+			w.directoryOnly("only", only)
+			sole, err := w.runner.SoleAccess(t.Context(), "acme", web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.store.Reconsider(t.Context(), "only", func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
+				d, v, err := sole.Propose(p, prior, offboard.Order{Reason: offboard.ProjectSunset, By: "kim"}, w.rules(), w.clock.now())
+				if d != nil {
+					d.Proposed = false // released
+				}
+				return d, v, err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.fake.AddGroup(amplitudefake.Group{Name: "More", Members: []string{only}, Projects: map[int]string{mobile: amplitudefake.RoleManager}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			says := "by now they have access to project " + strconv.Itoa(mobile)
+			if hidden {
+				says = "Amplitude does not tell what the member has access to in acme"
+				w.fault(amplitudefake.Fault{Kind: amplitudefake.FaultStatus, Status: 404, Match: amplitudefake.Match{PathPrefix: "/user-management/1/users/only"}})
+			}
+			w.after(3 * time.Hour)
+			f := w.caseOf(only)
+			if f.Case.State != offboard.StateNeedsAttention || !strings.Contains(f.Case.Note, says) || len(w.fake.PersonState(only).Members) != 1 {
+				w.show()
+				t.Errorf("%s: %s", f.Case.State, f.Case.Note)
+			}
+		})
+	}
 }
