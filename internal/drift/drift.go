@@ -31,6 +31,7 @@ type Store interface {
 
 	SeeSeats(ctx context.Context, w offboard.Sweep, seats []offboard.Seat) error
 	SeeGroups(ctx context.Context, w offboard.Sweep, groups []offboard.SeatGroup) error
+	UnseenGroups(ctx context.Context, w offboard.Sweep, n int) ([]offboard.SeatGroup, error)
 	SawGroups(ctx context.Context, w offboard.Sweep) error
 	Admins(ctx context.Context, w offboard.Sweep, most int) ([]string, error)
 	SawAdmins(ctx context.Context, w offboard.Sweep, addresses []string) error

@@ -107,6 +107,58 @@ func TestAGroupStillHoldsALeaverWhoWasRemoved(t *testing.T) {
 	})
 }
 
+// noGroups is an Amplitude whose list of groups is empty, though it knows one when
+// asked about it; gone: it does not.
+func (w *world) noGroups(gone bool) {
+	const empty = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}`
+	w.lie = func(r *http.Request) string {
+		switch {
+		case r.Method != http.MethodGet:
+		case r.URL.Path == "/scim/1/Groups":
+			return empty
+		case strings.HasPrefix(r.URL.Path, "/scim/1/Groups/") && !gone:
+			return `{"id":"` + strings.TrimPrefix(r.URL.Path, "/scim/1/Groups/") + `","displayName":"Analysts","members":[{"value":"jo@example.com","display":"M"}]}`
+		}
+		return ""
+	}
+}
+
+func TestAListOfGroupsThatIsEmptyResolvesNothing(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		w.sweep()
+		w.leave()
+		w.grouped("jo@example.com", "kim@example.com")
+		w.sweep()
+		w.one(offboard.GroupWithoutSeat, "jo@example.com")
+		w.noGroups(false)
+		w.sweep()
+		w.one(offboard.GroupWithoutSeat, "jo@example.com")
+		w.noGroups(true)
+		w.sweep()
+		w.none()
+	})
+}
+
+func TestAListOfGroupsThatIsEmptyProvesNoAbsence(t *testing.T) {
+	for story, gone := range map[string]bool{"a group is known when asked about": false, "there is no group any more": true} {
+		t.Run(story, func(t *testing.T) {
+			onBoth(t, setup{}, func(w *world) {
+				w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+				w.grouped("kim@example.com")
+				w.sweep()
+				w.noGroups(gone)
+				w.deactivate()
+				w.step(3 * time.Hour)
+				if c := w.caseOf("jo@example.com"); (c.Outcome == offboard.OutcomeRemoved) != gone || !gone && !strings.Contains(c.Note, "knows it: who is in which group cannot be told") {
+					w.show()
+					w.t.Errorf("%s %s: %s", c.State, c.Outcome, c.Note)
+				}
+			})
+		})
+	}
+}
+
 func TestAGroupHoldsSomebodyWithoutASeat(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		w.sweep()

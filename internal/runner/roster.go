@@ -53,6 +53,17 @@ type question struct {
 // answered by the same client.
 var errNoControl = errors.New("no positive control: Amplitude answered for no known member either, so an absence proves nothing; check its SCIM key and endpoint")
 
+// groupsError means that a list of groups leaves out what Amplitude knows, so that
+// nobody's being in none of them is taken from it.
+type groupsError struct{ id string }
+
+func (e *groupsError) Error() string {
+	return "Amplitude lists no group, and when asked about group " + e.id + " knows it: who is in which group cannot be told; it will be tried again"
+}
+
+// Temporary is true: the list may be whole the next time.
+func (e *groupsError) Temporary() bool { return true }
+
 // laterError says that an address will be answered by a reading of the member
 // list that others share, and when to ask again.
 type laterError struct {
@@ -70,6 +81,7 @@ type Readings interface {
 	EndReading(ctx context.Context, organization, reader string, number int64, packed []byte, change func(r *offboard.Reading)) (mine bool, err error)
 	MemberList(ctx context.Context, organization string) (number int64, began time.Time, packed []byte, err error)
 	Removed(ctx context.Context, addresses []string, since time.Time) (map[string]bool, error)
+	KnownGroups(ctx context.Context, organization string, n int) ([]string, error)
 	LikelySeats(ctx context.Context, organization, address, name string) ([]string, error)
 }
 

@@ -230,6 +230,10 @@ func (r *roster) addGroups(ctx context.Context, g **grouping, w *asking) error {
 				return err
 			}
 		}
+		if err := r.someGroup(ctx, w.client, (*g).into); err != nil {
+			*g = newGrouping(w.client, newRollBuilder())
+			return err
+		}
 		last = (*g).into.roll(0, (*g).began)
 		*g = newGrouping(w.client, newRollBuilder())
 		r.mu.Lock()
@@ -240,6 +244,26 @@ func (r *roster) addGroups(ctx context.Context, g **grouping, w *asking) error {
 		w.seen.At = last.began
 	}
 	w.seen.Groups = last.in(last.find(w.address))
+	return nil
+}
+
+// someGroup doubts a list without any group: where there were some at the last
+// comparison, a few are asked for directly.
+func (r *roster) someGroup(ctx context.Context, c *amplitude.Client, into *rollBuilder) error {
+	if len(into.groups) > 0 {
+		return nil
+	}
+	known, err := r.record.KnownGroups(ctx, r.organization, 3)
+	if err != nil {
+		return err
+	}
+	for _, id := range known {
+		if _, err := c.Group(ctx, id); err == nil {
+			return &groupsError{id: id}
+		} else if !notFound(err) {
+			return err
+		}
+	}
 	return nil
 }
 

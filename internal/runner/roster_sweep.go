@@ -110,6 +110,12 @@ func (r *roster) sweep(ctx context.Context, s *sweep) error {
 			return err
 		}
 	}
+	if err := r.someGroup(ctx, r.client.WithShare(amplitude.ShareVerify), s.into); err != nil {
+		if _, lies := errors.AsType[*groupsError](err); lies {
+			return r.distrust(ctx, err)
+		}
+		return err
+	}
 	if err := r.plausible(ctx, s); err != nil {
 		return err
 	}

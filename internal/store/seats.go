@@ -53,6 +53,30 @@ func (s *Store) SeeGroups(ctx context.Context, w offboard.Sweep, groups []offboa
 	})
 }
 
+// UnseenGroups lists groups that had somebody in them before and of which a sweep
+// that has read all has seen nobody.
+func (s *Store) UnseenGroups(ctx context.Context, w offboard.Sweep, n int) ([]offboard.SeatGroup, error) {
+	rows, err := s.queries().UnseenGroups(ctx, db.UnseenGroupsParams{Organization: w.Organization, Sweep: w.Number, Most: most(n)})
+	if err != nil {
+		return nil, fmt.Errorf("list groups: %w", err)
+	}
+	out := make([]offboard.SeatGroup, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, offboard.SeatGroup{ID: r.GroupID, Name: r.GroupName})
+	}
+	return out, nil
+}
+
+// KnownGroups lists the ids of some groups that had somebody in them when the
+// organization was compared last.
+func (s *Store) KnownGroups(ctx context.Context, organization string, n int) ([]string, error) {
+	ids, err := s.queries().KnownGroups(ctx, db.KnownGroupsParams{Organization: organization, Most: most(n)})
+	if err != nil {
+		return nil, fmt.Errorf("list groups: %w", err)
+	}
+	return ids, nil
+}
+
 // SawGroups says that the groups were read to their end: who was not seen in
 // one is not in it.
 func (s *Store) SawGroups(ctx context.Context, w offboard.Sweep) error {

@@ -615,6 +615,39 @@ func (q *Queries) InsertSeatEvent(ctx context.Context, arg InsertSeatEventParams
 	return err
 }
 
+const knownGroups = `-- name: KnownGroups :many
+select distinct group_id from member_group where organization = $1 order by group_id limit $2
+`
+
+type KnownGroupsParams struct {
+	Organization string
+	Most         int32
+}
+
+// KnownGroups are some groups that had somebody in them at the last comparison.
+func (q *Queries) KnownGroups(ctx context.Context, arg KnownGroupsParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, knownGroups, arg.Organization, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var group_id string
+		if err := rows.Scan(&group_id); err != nil {
+			return nil, err
+		}
+		items = append(items, group_id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const linkFinding = `-- name: LinkFinding :exec
 update finding set case_id = $1 where id = $2
 `
@@ -1443,6 +1476,47 @@ type ToldFindingsParams struct {
 func (q *Queries) ToldFindings(ctx context.Context, arg ToldFindingsParams) error {
 	_, err := q.db.ExecContext(ctx, toldFindings, arg.ToldAt, arg.Organization)
 	return err
+}
+
+const unseenGroups = `-- name: UnseenGroups :many
+select group_id, cast(max(group_name) as text) as group_name from member_group where organization = $1
+group by group_id having max(sweep) < $2 order by group_id limit $3
+`
+
+type UnseenGroupsParams struct {
+	Organization string
+	Sweep        int64
+	Most         int32
+}
+
+type UnseenGroupsRow struct {
+	GroupID   string
+	GroupName string
+}
+
+// UnseenGroups are the groups that had somebody in them before, and of which a
+// sweep has seen nobody.
+func (q *Queries) UnseenGroups(ctx context.Context, arg UnseenGroupsParams) ([]UnseenGroupsRow, error) {
+	rows, err := q.db.QueryContext(ctx, unseenGroups, arg.Organization, arg.Sweep, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UnseenGroupsRow
+	for rows.Next() {
+		var i UnseenGroupsRow
+		if err := rows.Scan(&i.GroupID, &i.GroupName); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const watched = `-- name: Watched :one

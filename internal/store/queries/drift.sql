@@ -41,6 +41,16 @@ insert into member_group (organization, address_key, group_id, group_name, sweep
 values (@organization, @address_key, @group_id, @group_name, @sweep, @first_seen)
 on conflict (organization, address_key, group_id) do update set group_name = excluded.group_name, sweep = excluded.sweep;
 
+-- UnseenGroups are the groups that had somebody in them before, and of which a
+-- sweep has seen nobody.
+-- name: UnseenGroups :many
+select group_id, cast(max(group_name) as text) as group_name from member_group where organization = @organization
+group by group_id having max(sweep) < @sweep order by group_id limit @most;
+
+-- KnownGroups are some groups that had somebody in them at the last comparison.
+-- name: KnownGroups :many
+select distinct group_id from member_group where organization = @organization order by group_id limit @most;
+
 -- name: ForgetSeatGroups :exec
 delete from member_group where organization = @organization and sweep < @sweep;
 
