@@ -29,7 +29,7 @@ func (r rules) leaver(at moment, f offboard.CaseFacts) []offboard.Finding {
 		}
 	}
 	for _, e := range removals {
-		if !strings.HasPrefix(e.Response, "no such member:") {
+		if ours(f) || !strings.HasPrefix(e.Response, "no such member:") {
 			continue
 		}
 		n := about(offboard.RemovedByAnother, c.ID)
@@ -44,6 +44,12 @@ func (r rules) leaver(at moment, f offboard.CaseFacts) []offboard.Finding {
 	return append(out, r.login(at, f, about)...)
 }
 
+// ours reports whether another case, such as that of another connection, removed
+// the seat when this one was about to.
+func ours(f offboard.CaseFacts) bool {
+	return !f.Ours.IsZero() && f.Ours.After(f.Case.Opened.Add(-race))
+}
+
 // race is how long before a case opened another writer may have removed the
 // seat for the same reason: two apps of one provider do not run together, and
 // come up to 40 minutes apart.
@@ -52,7 +58,7 @@ const race = time.Hour
 // vanished is a seat that went away though its case removed nothing.
 func (r rules) vanished(at moment, f offboard.CaseFacts, about func(offboard.FindingKind, string) offboard.Finding) []offboard.Finding {
 	c, s := f.Case, f.Seat
-	if s == nil || !s.Gone.After(c.Opened) {
+	if s == nil || !s.Gone.After(c.Opened) || ours(f) {
 		return nil
 	}
 	ended := c.Closed

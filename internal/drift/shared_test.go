@@ -81,6 +81,51 @@ func TestALeaverIsNotHiddenByWhoReadsTheirMail(t *testing.T) {
 	}
 }
 
+// Two cases for one seat, of two connections, are no other writers to each other.
+func TestWhatAnotherCaseRemovedIsNoOtherWritersWork(t *testing.T) {
+	connected := func(o *drift.Options) {
+		o.Connections = []drift.Connection{{Name: "okta", Domains: []string{"example.com"}}, {Name: "entra", Domains: []string{"example.com"}}}
+	}
+	for name, leaves := range map[string]func(w *world){
+		"both connections let them go": func(w *world) {
+			w.deactivate()
+			_, err := w.store.ChangePerson(w.t.Context(), offboard.PersonChange{
+				Connection: "entra", ID: "jo-entra", Rules: w.rules(), Change: func(p offboard.Person) (offboard.Person, error) { p.Active = false; return p, nil },
+			})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.work()
+		},
+		"an incident of the other while one waits": func(w *world) {
+			w.approvals = 1
+			w.deactivate()
+			w.step(time.Hour)
+			_, err := w.store.Reconsider(w.t.Context(), "jo-entra", func(p offboard.Person, prior offboard.PriorCase) (*offboard.Decision, offboard.Verdict, error) {
+				return offboard.OpenBy(p, prior, offboard.Order{Reason: offboard.SecurityIncident, By: "kim"}, w.rules(), w.clock.now())
+			})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.step(time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, setup{drift: connected}, func(w *world) {
+				w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+				w.elsewhere()
+				w.sweep()
+				leaves(w)
+				w.sweep()
+				if len(w.fake.PersonState("jo@example.com").Members) != 0 {
+					w.t.Error("nobody was removed")
+				}
+				w.none()
+			})
+		})
+	}
+}
+
 func TestWhoIsEntitledElsewhereStopsACaseAndThatIsAFinding(t *testing.T) {
 	onBoth(t, setup{drift: func(o *drift.Options) {
 		o.Connections = []drift.Connection{{Name: "okta", Domains: []string{"example.com"}}, {Name: "entra", Domains: []string{"example.com"}}}

@@ -87,6 +87,7 @@ type CaseFacts struct {
 	Identify json.RawMessage // what identify found, nil: it has not ended
 	Removals []Effect        // of the step remove
 	Again    time.Time       // when a later case removed the seat once more; zero: none did
+	Ours     time.Time       // when another case removed the seat in the organization; zero: none did
 	Holdings []Holding
 	Events   []SeatEvent
 }

@@ -241,7 +241,7 @@ func (a *attempt) removeOne(ctx context.Context, t target, round int) (outcome, 
 					return removedBefore, false, nil
 				}
 				if !a.file.Case.Incident() {
-					return offboard.NoMember + ": somebody else removed them after the case opened", false, nil
+					return offboard.NoMember + ": they were removed after the case opened, and not by it", false, nil
 				}
 				return offboard.NoMember, false, nil
 			}

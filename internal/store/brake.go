@@ -143,6 +143,10 @@ func (t *tx) brakeEmergency(ctx context.Context, b braking) (*offboard.Brake, er
 	if err != nil {
 		return nil, fmt.Errorf("lock the brake: %w", err)
 	}
+	// Only now, as above. Until somebody confirms, whoever comes later waits as well.
+	if held, err := t.engaged(ctx, offboard.BrakeConnection, b.connection); held != nil || err != nil {
+		return held, err
+	}
 	since, until := t.window(b.Brake.EmergencyWindow(), counted)
 	before, err := t.CountUrgent(ctx, db.CountUrgentParams{
 		Connection: b.connection, Since: since, Until: until, Besides: b.caseID, Most: int32(b.Brake.EmergencyLimit()),
@@ -153,9 +157,6 @@ func (t *tx) brakeEmergency(ctx context.Context, b braking) (*offboard.Brake, er
 	because := b.Brake.HoldEmergency(b.connection, int(before), b.Confirmed)
 	if because == "" {
 		return nil, nil
-	}
-	if held, err := t.engaged(ctx, offboard.BrakeConnection, b.connection); held != nil || err != nil {
-		return held, err
 	}
 	fresh, err := t.engage(ctx, offboard.BrakeConnection, b.connection, because)
 	return &fresh, err

@@ -180,6 +180,26 @@ func TestReplicasCountTogether(t *testing.T) {
 	}
 }
 
+// TestAnEmergencyBrakeHoldsUntilSomebodyConfirms lets a provider declare incidents
+// again after a while, as one does that works through its people in cycles.
+func TestAnEmergencyBrakeHoldsUntilSomebodyConfirms(t *testing.T) {
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			s, clock := d.open(t)
+			ids := staff(t, s, 14)
+			for i, id := range ids {
+				if i == 7 {
+					clock.pass(time.Hour)
+				}
+				change(t, s, id, braking(), func(p *offboard.Person) { p.Active, p.Claims.LeaveReason = false, "security_incident" })
+			}
+			if n := held(t, s); n != len(ids)-5 {
+				t.Errorf("%d of %d are held", n, len(ids))
+			}
+		})
+	}
+}
+
 // TestTheShareIsThatOfTheLastTrustedComparison lets a list that nobody believes
 // change nothing about how many leavers are too many.
 func TestTheShareIsThatOfTheLastTrustedComparison(t *testing.T) {

@@ -125,13 +125,19 @@ func (t *tx) caseFacts(ctx context.Context, organization string, rows []db.Case)
 	if err != nil {
 		return nil, err
 	}
+	ours, err := t.removedByOthers(ctx, organization, ids)
+	if err != nil {
+		return nil, err
+	}
 	events, err := t.seatEvents(ctx, organization, keys)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]offboard.CaseFacts, 0, len(rows))
 	for _, r := range rows {
-		f := offboard.CaseFacts{Holdings: holdings[r.AddressKey], Identify: identified[r.ID], Again: again[r.ID], Events: events[r.AddressKey]}
+		f := offboard.CaseFacts{
+			Holdings: holdings[r.AddressKey], Identify: identified[r.ID], Again: again[r.ID], Ours: ours[r.ID], Events: events[r.AddressKey],
+		}
 		if f.Case, err = caseOf(r); err != nil {
 			return nil, err
 		}
@@ -341,12 +347,33 @@ func (t *tx) identified(ctx context.Context, ids []string) (map[string]json.RawM
 
 // removedAgain tells of cases when a later one first proved the same seat gone.
 func (t *tx) removedAgain(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	return t.moments(ctx, ids, func(some string) string {
+		return `select c.id, min(d.removed_at) from cases c join cases d on d.address_key = c.address_key and d.id > c.id
+			where c.id in (` + some + `) and d.outcome = 'removed' and d.verified_at > 0 group by c.id`
+	})
+}
+
+// removedByOthers tells of cases when another one, such as that of another
+// connection, removed the same seat last.
+func (t *tx) removedByOthers(ctx context.Context, organization string, ids []string) (map[string]time.Time, error) {
+	return t.moments(ctx, ids, func(some string) string {
+		return `select c.id, max(e.done_at) from cases c join cases d on d.address_key = c.address_key and d.id <> c.id
+			join effect e on e.case_id = d.id
+			where c.id in (` + some + `) and e.step = 'remove' and e.state = 'done' and e.response like 'removed%'
+				and (e.object = cast($1 as text) || '/' || c.address_key
+					or substr(e.object, 1, length(cast($1 as text) || '/' || c.address_key || '/')) = cast($1 as text) || '/' || c.address_key || '/')
+			group by c.id`
+	}, organization)
+}
+
+// moments reads a moment of each case that has one. The parameters before those
+// of the cases are the first of the query.
+func (t *tx) moments(ctx context.Context, ids []string, query func(some string) string, first ...any) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	for _, some := range chunks(ids) {
-		rows, err := t.sql.QueryContext(ctx, `select c.id, min(d.removed_at) from cases c join cases d on d.address_key = c.address_key and d.id > c.id
-			where c.id in (`+placeholders(1, len(some))+`) and d.outcome = 'removed' and d.verified_at > 0 group by c.id`, anys(some)...)
+		rows, err := t.sql.QueryContext(ctx, query(placeholders(1+len(first), len(some))), append(slices.Clone(first), anys(some)...)...)
 		if err != nil {
-			return nil, fmt.Errorf("read later cases: %w", err)
+			return nil, fmt.Errorf("read other cases: %w", err)
 		}
 		_, err = collectRows(rows, func(rows *sql.Rows) (none struct{}, err error) {
 			var id string
@@ -357,7 +384,7 @@ func (t *tx) removedAgain(ctx context.Context, ids []string) (map[string]time.Ti
 			return none, err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read later cases: %w", err)
+			return nil, fmt.Errorf("read other cases: %w", err)
 		}
 	}
 	return out, nil
