@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"offramp/internal/config"
+	"offramp/internal/offboard"
 	"offramp/internal/runner"
 	"offramp/transfer"
 )
@@ -21,7 +22,9 @@ func (d *Daemon) newRunner() (*runner.Runner, error) {
 	}
 	o := runner.Options{
 		Store: d.store, Organizations: orgs, Observe: d.cfg.Mode == config.Observe, Access: len(d.cfg.Access.Groups) > 0,
-		Reach: d.reach(), Protected: protected(d.cfg), Admins: d.cfg.Protect.Admins, TokenOwners: d.cfg.Protect.Token,
+		Brake:  func(connection string) offboard.BrakeRules { return d.rules.brake(d.rules.connections[connection]) },
+		Settle: d.cfg.Brake.Settle,
+		Reach:  d.reach(), Protected: protected(d.cfg), Admins: d.cfg.Protect.Admins, TokenOwners: d.cfg.Protect.Token,
 		Reachable: reachable(d.cfg), Credentials: credentials(d.cfg), Own: own(d.cfg), Verify: d.cfg.Verify.After,
 		Gather: d.cfg.Verify.Gather, Tolerance: d.opts.Tempo.Tolerance, Backoff: d.opts.Tempo.Backoff,
 		Confirm: d.cfg.Handover.Confirm, Callbacks: true, Audience: d.audience(), Approvers: approvers(d.cfg), RuleFailed: d.failed, Log: d.opts.Log.Named("runner"),

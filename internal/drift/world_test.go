@@ -83,6 +83,7 @@ type world struct {
 	runner    *runner.Runner
 	options   drift.Options
 	approvals int // that cases need
+	brake     offboard.BrakeRules
 	sweeper   *drift.Sweeper
 	lie       func(*http.Request) string // what Amplitude answers with 200 instead of the truth; nil or empty: the truth
 }
@@ -234,7 +235,7 @@ func (w *world) newRunner(s setup, all []drift.Organization) {
 	w.runner, err = runner.New(runner.Options{
 		Store: w.store, Manual: manual, Now: w.clock.now, Observe: s.observe, Access: s.access,
 		Verify: []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}, Gather: 20 * time.Second,
-		Organizations: organizations,
+		Organizations: organizations, Brake: func(string) offboard.BrakeRules { return w.brake }, Settle: 2 * time.Minute,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -244,7 +245,10 @@ func (w *world) newRunner(s setup, all []drift.Organization) {
 func (w *world) rules() offboard.Rules {
 	policy := offboard.Fallback()
 	policy.Approvals, policy.Unlisted = w.approvals, offboard.UnlistedNote
-	return offboard.Rules{Settle: 2 * time.Minute, AccessConfigured: w.options.AccessConfigured, Policy: func(offboard.PolicyFacts) offboard.Policy { return policy }}
+	return offboard.Rules{
+		Settle: 2 * time.Minute, AccessConfigured: w.options.AccessConfigured, Policy: func(offboard.PolicyFacts) offboard.Policy { return policy },
+		Brake: w.brake,
+	}
 }
 
 // seat adds a member to Amplitude.

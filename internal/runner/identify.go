@@ -39,6 +39,24 @@ type roleHeld struct {
 	Role    string `json:"role"`
 }
 
+// countSeats lets the brake count a leaver for the seats that were found, of which
+// nobody may have known when the case opened.
+func (a *attempt) countSeats(ctx context.Context, organizations []string) error {
+	if a.opts.Observe || a.opts.Brake == nil || len(organizations) == 0 || a.file.Case.Incident() || a.file.RemoveBegan() {
+		return nil
+	}
+	rules := a.opts.Brake(a.file.Case.Connection)
+	if rules.Count == 0 && rules.Percent == 0 {
+		return nil
+	}
+	held, err := a.opts.Store.Found(ctx, a.fence, organizations, rules, a.opts.Settle)
+	if err == nil && held {
+		a.log.Info("the brake holds the case")
+		err = offboard.ErrFenced // this attempt has no more say
+	}
+	return err
+}
+
 // present lists the organizations where the leaver has a seat or is in a group.
 func (s seats) present() []string {
 	var out []string
@@ -96,6 +114,9 @@ func identify(ctx context.Context, a *attempt, step *offboard.Step) (outcome, er
 			Text: fmt.Sprintf("%d other seats may belong to the same human; nothing is done about them", len(found.Likely)),
 			Data: encode(found.Likely),
 		})
+	}
+	if err := a.countSeats(ctx, found.present()); err != nil {
+		return outcome{}, err
 	}
 	if a.file.RemoveBegan() || len(found.present()) > 0 {
 		out.say = "identify: seat in " + strings.Join(found.present(), ", ")

@@ -34,6 +34,7 @@ type Store interface {
 	IntendRotation(ctx context.Context, id string, epoch int64, in offboard.RotationIntent, guard func(offboard.File) offboard.Permission) (offboard.Permission, error)
 	CheckpointRotation(ctx context.Context, id string, epoch int64, keep time.Duration, decide func(offboard.RotationFile) (offboard.RotationUpdate, error)) (offboard.RotationFile, error)
 	Due(ctx context.Context, most, queue int) (int, error)
+	Found(ctx context.Context, f offboard.Fence, organizations []string, r offboard.BrakeRules, settle time.Duration) (held bool, err error)
 	Case(ctx context.Context, id string) (offboard.File, error)
 	Timeline(ctx context.Context, caseID string) ([]offboard.Entry, error)
 	Leaving(ctx context.Context, personID string) (bool, error)
@@ -69,9 +70,11 @@ type Options struct {
 	Store         Store          // required
 	Organizations []Organization // required
 	Reach         func(connection string) []string
-	Observe       bool                                  // nothing is changed in Amplitude
-	Access        bool                                  // access groups are configured
-	Reachable     func(connection, address string) bool // whether the address is in the connection's domains; nil: always
+	Observe       bool                                        // nothing is changed in Amplitude
+	Access        bool                                        // access groups are configured
+	Reachable     func(connection, address string) bool       // whether the address is in the connection's domains; nil: always
+	Brake         func(connection string) offboard.BrakeRules // nil: none
+	Settle        time.Duration                               // how long a case whose seat nobody had seen waits for others like it
 	Protected     func(p offboard.Person) string
 	Admins        []string // addresses that the configuration names as admins of every organization, for where none is seen
 	TokenOwners   []string // addresses of those who made the organizations' developer tokens; none: it is not known

@@ -132,7 +132,8 @@ select count(*) from (
         and c.outcome <> 'cancelled' and not c.cleared and c.id <> $4
         and (cast($5 as bigint) = 0
             or exists (select 1 from member m where m.organization = $6 and m.address_key = c.address_key and m.gone_at = 0)
-            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint)))
+            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint))
+            or exists (select 1 from late_seat l where l.case_id = c.id and l.organization = $6))
     limit $7
 ) as counted
 `
@@ -150,8 +151,8 @@ type CountOrdinaryParams struct {
 // CountOrdinary counts the ordinary cases of a connection that began to count
 // between two moments, up to a number, besides one. What was cancelled changed
 // nothing, and what a person let go on was looked at. With read, the moment of
-// the organization's last comparison, it counts those whom that saw there, and
-// whom it could not have seen.
+// the organization's last comparison, it counts those whom that saw there, whom
+// it could not have seen, and whose case found a seat later.
 func (q *Queries) CountOrdinary(ctx context.Context, arg CountOrdinaryParams) (int64, error) {
 	row := q.db.QueryRowContext(ctx, countOrdinary,
 		arg.Connection,
@@ -396,6 +397,23 @@ func (q *Queries) HeldInBatch(ctx context.Context, batch string) (int64, error) 
 	return count, err
 }
 
+const insertLateSeat = `-- name: InsertLateSeat :execrows
+insert into late_seat (case_id, organization) values ($1, $2) on conflict (case_id, organization) do nothing
+`
+
+type InsertLateSeatParams struct {
+	CaseID       string
+	Organization string
+}
+
+func (q *Queries) InsertLateSeat(ctx context.Context, arg InsertLateSeatParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, insertLateSeat, arg.CaseID, arg.Organization)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const liveUnbegun = `-- name: LiveUnbegun :many
 select id from cases where closed_at = 0 and state in ('waiting', 'running', 'verifying') order by id
 `
@@ -532,7 +550,8 @@ where c.connection = $1 and c.counted_at > $2 and c.counted_at <= $3 and c.plan 
     and c.state <> 'held' and not c.cleared and c.id <> $4
     and (cast($5 as bigint) = 0
         or exists (select 1 from member m where m.organization = $6 and m.address_key = c.address_key and m.gone_at = 0)
-        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint)))
+        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast($5 as bigint))
+        or exists (select 1 from late_seat l where l.case_id = c.id and l.organization = $6))
 order by c.id
 `
 

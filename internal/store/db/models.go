@@ -179,6 +179,11 @@ type Finding struct {
 	ResolvedWhy  string
 }
 
+type LateSeat struct {
+	CaseID       string
+	Organization string
+}
+
 type Link struct {
 	Hash      string
 	CaseID    string

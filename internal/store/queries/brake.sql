@@ -29,8 +29,8 @@ update brake_scope set since = @since where scope = @scope and name = @name;
 -- CountOrdinary counts the ordinary cases of a connection that began to count
 -- between two moments, up to a number, besides one. What was cancelled changed
 -- nothing, and what a person let go on was looked at. With read, the moment of
--- the organization's last comparison, it counts those whom that saw there, and
--- whom it could not have seen.
+-- the organization's last comparison, it counts those whom that saw there, whom
+-- it could not have seen, and whose case found a seat later.
 -- name: CountOrdinary :one
 select count(*) from (
     select c.id from cases c
@@ -38,7 +38,8 @@ select count(*) from (
         and c.outcome <> 'cancelled' and not c.cleared and c.id <> @besides
         and (cast(@read as bigint) = 0
             or exists (select 1 from member m where m.organization = @organization and m.address_key = c.address_key and m.gone_at = 0)
-            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint)))
+            or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint))
+            or exists (select 1 from late_seat l where l.case_id = c.id and l.organization = @organization))
     limit @most
 ) as counted;
 
@@ -55,8 +56,12 @@ where c.connection = @connection and c.counted_at > @since and c.counted_at <= @
     and c.state <> 'held' and not c.cleared and c.id <> @besides
     and (cast(@read as bigint) = 0
         or exists (select 1 from member m where m.organization = @organization and m.address_key = c.address_key and m.gone_at = 0)
-        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint)))
+        or exists (select 1 from person p where p.id = c.person_id and p.address_since > cast(@read as bigint))
+        or exists (select 1 from late_seat l where l.case_id = c.id and l.organization = @organization))
 order by c.id;
+
+-- name: InsertLateSeat :execrows
+insert into late_seat (case_id, organization) values (@case_id, @organization) on conflict (case_id, organization) do nothing;
 
 -- ClearBatch says of every case of a brake that a person looked at it.
 -- name: ClearBatch :exec
