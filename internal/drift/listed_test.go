@@ -202,3 +202,33 @@ func TestALeaversPrivateSeatIsFoundOutsideEveryDomain(t *testing.T) {
 		w.none()
 	})
 }
+
+// What was acknowledged as a warning in observe mode is told anew where it is
+// critical, in enforce mode.
+func TestAnAcknowledgementEndsWhenTheFindingBecomesCritical(t *testing.T) {
+	onBoth(t, setup{observe: true}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		w.sweep()
+		w.deactivate()
+		w.step(time.Hour)
+		w.sweep()
+		f := w.of(offboard.LeaverStillThere)
+		if f.Severity == offboard.Critical {
+			w.t.Fatalf("finding %+v", f)
+		}
+		_, err := w.store.AcknowledgeFinding(t.Context(), f.ID, offboard.Acknowledgement{By: "kim", Because: "observing", Until: w.clock.now().Add(90 * 24 * time.Hour)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.sweep()
+		if is, err := w.store.Finding(t.Context(), f.ID); err != nil || is.State != offboard.FindingAcknowledged {
+			w.t.Errorf("%+v, %v", is, err)
+		}
+		w.options.Observe = false
+		w.restart()
+		w.sweep()
+		if is, err := w.store.Finding(t.Context(), f.ID); err != nil || is.Severity != offboard.Critical || is.State != offboard.FindingOpen || is.AckBy != "" {
+			w.t.Errorf("%+v, %v", is, err)
+		}
+	})
+}

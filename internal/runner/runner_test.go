@@ -278,16 +278,60 @@ func TestLiesAndTrouble(t *testing.T) {
 
 func TestObserveChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{opts: func(o *runner.Options) { o.Observe = true }})
-	w.person("leaver", leaver)
-	w.deactivate()
-	f := w.closed(leaver)
-	if f.Case.Outcome != offboard.OutcomeObserved || !w.seated() {
-		w.show()
-		t.Errorf("outcome %s, seat there %v", f.Case.Outcome, w.seated())
-	}
-	if n := len(w.fake.Requests(amplitudefake.RequestFilter{Effect: true})); n != 0 {
-		t.Errorf("%d changes in observe mode", n)
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		s.opts = func(o *runner.Options) { o.Observe = true }
+		w := newWorld(t, s)
+		w.person("leaver", leaver)
+		w.asset(amplitudefake.KindEvent, "Checkout", "Checkout")
+		if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
+			t.Fatal(err)
+		}
+		w.deactivate()
+		f := w.closed(leaver)
+		if f.Case.Outcome != offboard.OutcomeObserved || !w.seated() || w.groups() != 1 || w.changes() != 0 {
+			w.show()
+			t.Errorf("outcome %s, seat there %v, %d groups, %d changes", f.Case.Outcome, w.seated(), w.groups(), w.changes())
+		}
+		for _, would := range []string{"take the member out of group Analysts", "hand over event Checkout", "remove the member from acme"} {
+			if !w.says(f.Case.ID, would) {
+				w.show()
+				t.Errorf("not told: %s", would)
+			}
+		}
+	})
+}
+
+// Who comes back while the case settles was never touched, also where another
+// process has to notice.
+func TestWhoComesBackWhileTheCaseSettlesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for story, restarts := range map[string]bool{"": false, "while the bridge restarts": true} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				w := newWorld(t, s)
+				w.person("leaver", leaver)
+				if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
+					t.Fatal(err)
+				}
+				w.deactivate()
+				w.clock.move(90 * time.Second)
+				if restarts {
+					w.restart(nil)
+				} else {
+					end := w.clock.now().Add(10 * time.Second)
+					w.run(time.Minute, func() bool { return !w.clock.now().Before(end) })
+				}
+				w.comesBack()
+				w.clock.move(10 * time.Minute)
+				if f := w.closed(leaver); f.Case.State != offboard.StateCancelled || w.changes() != 0 || w.groups() != 1 || !w.seated() {
+					w.show()
+					t.Errorf("%s after %d changes", f.Case.State, w.changes())
+				}
+			})
+		})
 	}
 }
 

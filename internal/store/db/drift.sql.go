@@ -992,12 +992,12 @@ insert into finding (
     person_id = excluded.person_id, case_id = excluded.case_id, reason = excluded.reason, body = excluded.body, cause = excluded.cause,
     proposed = excluded.proposed, data = excluded.data, last_seen = excluded.last_seen, sweep = excluded.sweep,
     first_seen = case when finding.state = 'resolved' then excluded.first_seen else finding.first_seen end,
-    state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and finding.rounds >= excluded.rounds
+    state = case when finding.state = 'acknowledged' and finding.ack_until > excluded.last_seen and not (finding.rounds < excluded.rounds or finding.severity <> 'critical' and excluded.severity = 'critical')
         then finding.state else 'open' end,
-    ack_by = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_by end,
-    ack_why = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then '' else finding.ack_why end,
-    ack_until = case when finding.state = 'resolved' or finding.rounds < excluded.rounds then 0 else finding.ack_until end,
-    told_at = case when finding.state = 'open' and finding.rounds >= excluded.rounds then finding.told_at else 0 end,
+    ack_by = case when finding.state = 'resolved' or (finding.rounds < excluded.rounds or finding.severity <> 'critical' and excluded.severity = 'critical') then '' else finding.ack_by end,
+    ack_why = case when finding.state = 'resolved' or (finding.rounds < excluded.rounds or finding.severity <> 'critical' and excluded.severity = 'critical') then '' else finding.ack_why end,
+    ack_until = case when finding.state = 'resolved' or (finding.rounds < excluded.rounds or finding.severity <> 'critical' and excluded.severity = 'critical') then 0 else finding.ack_until end,
+    told_at = case when finding.state = 'open' and not (finding.rounds < excluded.rounds or finding.severity <> 'critical' and excluded.severity = 'critical') then finding.told_at else 0 end,
     resolved_at = 0, resolved_why = '', rounds = excluded.rounds
 returning id, kind, severity, organization, object, connection, address, address_key, person_id, case_id, reason, body, cause, proposed, data, first_seen, last_seen, sweep, state, ack_by, ack_why, ack_until, resolved_at, rounds, told_at, noted_in, resolved_why
 `
@@ -1023,8 +1023,8 @@ type SaveFindingParams struct {
 	Rounds       int64
 }
 
-// SaveFinding keeps what a person said about a finding until it ends, or the
-// leaver is back once more.
+// SaveFinding keeps what a person said about a finding until it ends, the leaver
+// is back once more, or it has become critical.
 func (q *Queries) SaveFinding(ctx context.Context, arg SaveFindingParams) (Finding, error) {
 	row := q.db.QueryRowContext(ctx, saveFinding,
 		arg.ID,
