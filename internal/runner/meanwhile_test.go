@@ -119,7 +119,7 @@ func TestAMistypedSuccessorIsToldToBeNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	w.person("leaver", leaver)
-	w.asset(amplitudefake.KindEvent, "Signed up", "")
+	w.event("Signed up", "")
 	w.deactivate()
 	f := w.until(offboard.StateWaiting, offboard.WaitTask)
 	w.decide(f.Case.ID, func(f offboard.File) (offboard.Update, error) {

@@ -283,7 +283,7 @@ func TestObserveChangesNothing(t *testing.T) {
 		s.opts = func(o *runner.Options) { o.Observe = true }
 		w := newWorld(t, s)
 		w.person("leaver", leaver)
-		w.asset(amplitudefake.KindEvent, "Checkout", "Checkout")
+		w.event("Checkout", "Checkout")
 		if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
 			t.Fatal(err)
 		}
@@ -358,7 +358,7 @@ func TestWhatWasOnlyObservedIsDoneOnceTheModeIsEnforce(t *testing.T) {
 		w.policy.Approvals = 1
 		w.restart(func(o *runner.Options) { o.Observe, o.Store = true, endless{o.Store} })
 		w.person("leaver", leaver)
-		event := w.asset(amplitudefake.KindEvent, "Checkout", "Checkout")
+		event := w.event("Checkout", "Checkout")
 		w.deactivate()
 		for died := false; !died; w.clock.move(time.Minute) {
 			if id, ok := w.jobs.take(); ok {

@@ -9,10 +9,11 @@ import (
 	"offramp/internal/runner"
 )
 
-func (w *world) asset(kind, id, name string) amplitudefake.Asset {
+// event is an event in Amplitude that the leaver owns.
+func (w *world) event(id, name string) amplitudefake.Asset {
 	w.t.Helper()
 	a, err := w.fake.AddAsset(amplitudefake.Asset{
-		Kind: kind, ID: id, Name: name, Project: w.fake.Credentials().Projects[0].ID, Owners: []string{leaver},
+		Kind: amplitudefake.KindEvent, ID: id, Name: name, Project: w.fake.Credentials().Projects[0].ID, Owners: []string{leaver},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -112,7 +113,7 @@ func TestWithoutASuccessorAPersonIsAskedAndTheDeadlineDecides(t *testing.T) {
 			w := newWorld(t, setup{})
 			w.policy.Handover = time.Hour
 			w.person("leaver", leaver)
-			w.asset(amplitudefake.KindEvent, "Signed up", "")
+			w.event("Signed up", "")
 			w.change("leaver", func(p offboard.Person) offboard.Person {
 				p.Claims.LeaveReason, p.Active = tc.reason, false
 				return p
