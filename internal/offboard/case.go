@@ -2,6 +2,8 @@ package offboard
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -261,6 +263,35 @@ func (f File) Step(n StepName) *Step {
 		}
 	}
 	return nil
+}
+
+// Changed tells in words what the case has changed already, or may have: access
+// that it took, things that it handed over, credentials that it replaced.
+func (f File) Changed() (list []string) {
+	n := map[StepName]int{}
+	for _, e := range f.Effects {
+		if !strings.Contains(e.Object, "/undo/") {
+			n[e.Step]++
+		}
+	}
+	for _, s := range []struct {
+		step StepName
+		what string
+	}{{StepContain, "access taken away in advance"}, {StepHandover, "things handed over"}, {StepRevoke, "access taken away"}, {StepRemove, "seats removed"}} {
+		if n[s.step] > 0 {
+			list = append(list, fmt.Sprintf("%s: %d", s.what, n[s.step]))
+		}
+	}
+	minted := 0
+	for _, r := range f.Rotations {
+		if !r.Minted.IsZero() {
+			minted++
+		}
+	}
+	if minted > 0 {
+		list = append(list, fmt.Sprintf("credentials replaced: %d", minted))
+	}
+	return list
 }
 
 // RemoveBegan reports whether any seat's removal was at least intended. From

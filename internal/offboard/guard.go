@@ -87,8 +87,7 @@ func Guard(f GuardFacts) Permission {
 		return refuse(f.Protected + "; take them off protect in the configuration and restart, or remove them by hand in " +
 			"Amplitude under Settings > Members & Groups, then retry or resolve the case" + overriding(c))
 	case f.Elsewhere != "" && c.Override != OverrideAll:
-		return refuse("their only access was a project that ended, and by now they have " + f.Elsewhere + ", which would be taken too; " +
-			"cancel the case, or take that away first, then retry")
+		return refuse(Reaches(f.Elsewhere))
 	case f.Admin != "" && c.Override != OverrideAll && incident:
 		return of(GuardAdmin, refuse(f.Admin+", then retry"+overriding(c)))
 	case f.Unseen != "" && c.Policy.Unseen == UnseenAsk && c.Override == OverrideNone:
@@ -108,6 +107,12 @@ func Guard(f GuardFacts) Permission {
 		return wait(WaitNotBefore, c.NotBefore, "not before "+c.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return Permission{Allowed: true}
+}
+
+// Reaches says why nobody is removed with a project that ended.
+func Reaches(more string) string {
+	return "their only access was a project that ended, and by now they have " + more + ", which would be taken too; " +
+		"cancel the case, or take that away first, then retry"
 }
 
 // of names the guard that refuses.

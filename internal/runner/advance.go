@@ -160,6 +160,11 @@ func (a *attempt) run(ctx context.Context) error {
 		if out.wait == "" {
 			continue
 		}
+		if at := a.uncontained(out); at >= 0 { // it turns out that people are waited for
+			a.file.Steps[at].State = offboard.StepPending
+			i = at - 1
+			continue
+		}
 		rest = rest.and(out)
 		if !out.meanwhile && !a.beside(s.Name) {
 			break

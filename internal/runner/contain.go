@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"offramp/amplitude"
@@ -16,6 +17,29 @@ type contained struct {
 	Taken []string `json:"taken,omitempty"`
 }
 
+// nobodyWaits is why contain took nothing though the policy would; where somebody
+// has to be waited for later, it is asked again.
+const nobodyWaits = "nobody has to be waited for"
+
+// uncontained is the index of a contain step that took nothing because nobody
+// was to be waited for, where somebody is now; -1: there is none.
+func (a *attempt) uncontained(out outcome) int {
+	if a.opts.Observe || out.wait != offboard.WaitTask && out.wait != offboard.WaitApproval || a.file.Case.Incident() || !a.peopleWork() {
+		return -1
+	}
+	return slices.IndexFunc(a.file.Steps, func(s offboard.Step) bool {
+		var c contained
+		return s.Name == offboard.StepContain && s.State == offboard.StepSkipped && decodeResult(s.Result, &c) == nil && c.Why == nobodyWaits
+	})
+}
+
+// peopleWork reports whether the steps before the removal wait for a person.
+func (a *attempt) peopleWork() bool {
+	return slices.ContainsFunc(a.file.Steps, func(s offboard.Step) bool {
+		return s.State == offboard.StepWaiting && (s.Name == offboard.StepHandover || s.Name == offboard.StepRotate)
+	})
+}
+
 // contain takes groups and project roles away now where the removal will have
 // to wait for people.
 func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
@@ -24,12 +48,12 @@ func contain(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error)
 	if err != nil {
 		return outcome{}, err
 	}
-	will := !a.opts.Approvers.Count(a.file, a.now()).Enough() || unlisted == offboard.UnlistedTask
+	will := a.peopleWork() || !a.opts.Approvers.Count(a.file, a.now()).Enough() || unlisted == offboard.UnlistedTask
 	switch {
 	case p.Contain == offboard.ContainNever:
 		return outcome{skip: true, result: contained{Level: "none", Why: "the policy says never"}}, nil
 	case p.Contain != offboard.ContainAlways && !will:
-		return outcome{skip: true, result: contained{Level: "none", Why: "nobody has to be waited for"}}, nil
+		return outcome{skip: true, result: contained{Level: "none", Why: nobodyWaits}}, nil
 	}
 	c := contained{Level: "full"}
 	for _, st := range a.found().Seats {

@@ -80,3 +80,35 @@ func TestTheDeadlineTakesBackNothingThatAPersonAttested(t *testing.T) {
 		}
 	}
 }
+
+// That people have to be waited for may turn out only when things are handed over:
+// then access is taken away, too.
+func TestAccessIsTakenAwayAsSoonAsPeopleAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	for story, contain := range map[string]offboard.Contain{"when waiting": "", "never": offboard.ContainNever} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				w := newWorld(t, s)
+				w.policy.Contain = contain
+				w.person("leaver", leaver)
+				w.event("Signed up", "")
+				if _, err := w.fake.AddGroup(amplitudefake.Group{Name: "Analysts", Members: []string{leaver}}); err != nil {
+					t.Fatal(err)
+				}
+				w.deactivate()
+				f := w.until(offboard.StateWaiting, offboard.WaitTask) // nobody is known who can take over
+				if (w.groups() == 0) != (contain == "") || !w.seated() {
+					w.show()
+					t.Errorf("%d groups while it waits", w.groups())
+				}
+				w.act(f.Case.ID, func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "they stay") })
+				if f = w.closed(leaver); w.groups() != 1 {
+					w.show()
+					t.Errorf("%d groups after %s", w.groups(), f.Case.State)
+				}
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,9 +45,41 @@ func (a *attempt) undo(ctx context.Context, because string) error {
 		})
 		return err
 	}
+	if kept := a.staysHandedOver(); kept != "" {
+		because += "; " + kept
+	}
 	return a.finish(ctx, s, outcome{end: offboard.OutcomeCancelled, note: because, still: func(f offboard.File) bool {
 		return f.Case.Ending == offboard.EndCancel || f.Standing.Entitled
 	}})
+}
+
+// staysHandedOver says what a case that is cancelled does not take back: whoever has
+// something by now may have changed it. Empty: nothing was handed over.
+func (a *attempt) staysHandedOver() string {
+	var list []string
+	for _, e := range a.file.Effects {
+		if e.Step != offboard.StepHandover || e.State != offboard.EffectDone {
+			continue
+		}
+		i := slices.IndexFunc(a.file.Assets, func(as offboard.Asset) bool { return e.Object == as.ID })
+		if i < 0 {
+			continue
+		}
+		what := a.file.Assets[i].Name
+		if what == "" {
+			what = a.file.Assets[i].RemoteID
+		}
+		list = append(list, a.file.Assets[i].Kind+" "+what)
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	const most = 20
+	more := ""
+	if len(list) > most {
+		list, more = list[:most], fmt.Sprintf(" and %d more", len(list)-most)
+	}
+	return "what was handed over stays with its new owner: " + strings.Join(list, ", ") + more
 }
 
 // giveBack reverses the changes that are wanted back, where the person still

@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,84 @@ func TestWhatMayNotBeGivenBackIsLeftToAPerson(t *testing.T) {
 			t.Errorf("%s, and %d groups", f.Case.State, w.groups())
 		}
 	})
+}
+
+// A case that took something while the mode was enforce does not end as observed:
+// what it took is still to be given back, or is part of a removal.
+func TestObserveModeEndsNoCaseThatTookSomething(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s setup) {
+		t.Helper()
+		w := contained(t, s)
+		w.restart(func(o *runner.Options) { o.Observe = true })
+		w.act(w.newest(leaver).ID, func(f offboard.File) (offboard.Update, error) {
+			return offboard.Approve(f, offboard.Approval{By: "kim@example.com"})
+		})
+		f := w.until(offboard.StateNeedsAttention, offboard.WaitNothing)
+		if !strings.Contains(f.Case.Note, "this case has changed something already (access taken away in advance: 1)") || w.groups() != 0 || !w.seated() {
+			w.show()
+			t.Errorf("%d groups, seat there %v: %s", w.groups(), w.seated(), f.Case.Note)
+		}
+		w.restart(nil)
+		w.act(f.Case.ID, func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "they stay") })
+		if f = w.closed(leaver); f.Case.State != offboard.StateCancelled || w.groups() != 1 {
+			w.show()
+			t.Errorf("%s, and %d groups", f.Case.State, w.groups())
+		}
+	})
+}
+
+// interrupted is a store in which a person acts right before an attempt records
+// that it needs one.
+type interrupted struct {
+	runner.Store
+	act func()
+}
+
+func (s *interrupted) Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, change func(offboard.File) (offboard.Update, error)) (offboard.File, error) {
+	file, err := s.Store.Case(ctx, f.CaseID)
+	if err != nil {
+		return file, err
+	}
+	if u, err := change(file); err == nil && u.State == offboard.StateNeedsAttention && s.act != nil {
+		act := s.act
+		s.act = nil
+		act()
+	}
+	return s.Store.Checkpoint(ctx, f, keep, change)
+}
+
+// What a person decides while an attempt is at work is not written over by it.
+func TestAWordThatComesWhileAnAttemptEndsIsKept(t *testing.T) {
+	t.Parallel()
+	for story, c := range map[string]struct {
+		decide func(offboard.File) (offboard.Update, error)
+		want   offboard.State
+	}{
+		"cancelled": {func(f offboard.File) (offboard.Update, error) { return offboard.Cancel(f, "kim", "they stay") }, offboard.StateCancelled},
+		"held":      {func(f offboard.File) (offboard.Update, error) { return offboard.Hold(f, "kim", "wait") }, offboard.StateHeld},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				st := &interrupted{}
+				s.opts = func(o *runner.Options) {
+					st.Store, o.Store = o.Store, st
+					o.Protected = func(offboard.Person) string { return "protected: for this story" }
+				}
+				w := newWorld(t, s)
+				w.person("leaver", leaver)
+				st.act = func() { w.act(w.newest(leaver).ID, c.decide) }
+				w.deactivate()
+				w.after(time.Hour)
+				if f := w.caseOf(leaver); f.Case.State != c.want || st.act != nil {
+					w.show()
+					t.Errorf("the case is %s: %s", f.Case.State, f.Case.Note)
+				}
+			})
+		})
+	}
 }
 
 func TestNothingIsGivenBackToSomebodyElseAndAPersonIsTold(t *testing.T) {

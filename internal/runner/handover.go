@@ -44,6 +44,9 @@ func handover(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error
 			return outcome{}, fmt.Errorf("read the handover so far: %w", err)
 		}
 	}
+	if out, err := a.sunsetOver(ctx); err != nil || out.attention != "" {
+		return out, err
+	}
 	choice, because, err := a.unlisted(ctx)
 	if err != nil {
 		return outcome{}, err

@@ -115,6 +115,11 @@ func identify(ctx context.Context, a *attempt, step *offboard.Step) (outcome, er
 			Data: encode(found.Likely),
 		})
 	}
+	if !a.file.RemoveBegan() {
+		if out, err := a.sunsetOver(ctx); err != nil || out.attention != "" {
+			return out, err
+		}
+	}
 	if err := a.countSeats(ctx, found.present()); err != nil {
 		return outcome{}, err
 	}

@@ -14,6 +14,18 @@ import (
 // removal would have begun.
 func observed(n offboard.StepName, step stepFunc) stepFunc {
 	switch n {
+	case offboard.StepRemove, offboard.StepRevoke:
+		ends := wouldRemove
+		if n == offboard.StepRevoke {
+			ends = wouldRevoke
+		}
+		return func(ctx context.Context, a *attempt, s *offboard.Step) (outcome, error) {
+			if did := a.file.Changed(); len(did) > 0 {
+				return outcome{attention: "observe mode: nothing more is changed, and this case has changed something already (" + strings.Join(did, ", ") +
+					"); in enforce mode, retry it to go on, or cancel it to give back what it took"}, nil
+			}
+			return ends(ctx, a, s)
+		}
 	case offboard.StepContain:
 		return would(func(ctx context.Context, a *attempt) (list []string) {
 			for _, st := range a.found().Seats {
@@ -61,39 +73,38 @@ func observed(n offboard.StepName, step stepFunc) stepFunc {
 			}
 			return list
 		})
-	case offboard.StepRevoke:
-		return wouldRevoke
-	case offboard.StepRemove:
-		return func(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
-			targets, blind, err := a.targets(ctx)
-			if err := firstError([]error{err, blind}); err != nil {
-				return outcome{}, err
-			}
-			var list []string
-			stopped := false
-			for _, t := range targets {
-				switch because, err := a.refusal(ctx, offboard.StepRemove, t.org); {
-				case err != nil:
-					return outcome{}, err
-				case because != "":
-					stopped, list = true, append(list, stops(t.org.Name, because))
-				default:
-					list = append(list, "remove the member from "+t.org.Name)
-				}
-			}
-			if !stopped {
-				told, err := a.wouldTell(ctx)
-				if err != nil {
-					return outcome{}, err
-				}
-				list = append(list, told...)
-			}
-			return outcome{end: offboard.OutcomeObserved, result: list, note: "observe mode: nothing was changed; would " + sentence(list)}, nil
-		}
 	case offboard.StepIdentify, offboard.StepSnapshot, offboard.StepInventory, offboard.StepVerify, offboard.StepAudit,
 		offboard.StepNotify, offboard.StepArchive:
 	}
 	return step
+}
+
+// wouldRemove writes down whom remove would remove, and ends the case.
+func wouldRemove(ctx context.Context, a *attempt, _ *offboard.Step) (outcome, error) {
+	targets, blind, err := a.targets(ctx)
+	if err := firstError([]error{err, blind}); err != nil {
+		return outcome{}, err
+	}
+	var list []string
+	stopped := false
+	for _, t := range targets {
+		switch because, err := a.refusal(ctx, offboard.StepRemove, t.org); {
+		case err != nil:
+			return outcome{}, err
+		case because != "":
+			stopped, list = true, append(list, stops(t.org.Name, because))
+		default:
+			list = append(list, "remove the member from "+t.org.Name)
+		}
+	}
+	if !stopped {
+		told, err := a.wouldTell(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		list = append(list, told...)
+	}
+	return outcome{end: offboard.OutcomeObserved, result: list, note: "observe mode: nothing was changed; would " + sentence(list)}, nil
 }
 
 // stops tells that nothing is taken away in an organization, and why.

@@ -97,6 +97,12 @@ func (a *attempt) attention(ctx context.Context, s *offboard.Step, out outcome) 
 		again[n] = true
 	}
 	_, err := a.opts.Store.Checkpoint(ctx, a.fence, 0, func(f offboard.File) (offboard.Update, error) {
+		switch {
+		case f.Case.Ending == offboard.EndCancel && !f.RemoveBegan(): // somebody cancelled it meanwhile, and that is what comes next
+			return offboard.Update{Now: true}, nil
+		case f.Case.State == offboard.StateHeld: // or held it: it is looked at again when it is released
+			return offboard.Update{}, nil
+		}
 		u := out.update
 		u.State, u.Waiting, u.Note, u.Guard = offboard.StateNeedsAttention, &none, &out.attention, out.guard
 		for _, st := range f.Steps {

@@ -134,6 +134,19 @@ func (a *attempt) elsewhere(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+// sunsetOver stops a case whose reason is gone before it hands anything over or
+// asks anybody: by now the person can reach something besides the project.
+func (a *attempt) sunsetOver(ctx context.Context) (outcome, error) {
+	if a.file.Case.Override == offboard.OverrideAll {
+		return outcome{}, nil
+	}
+	more, err := a.elsewhere(ctx)
+	if err != nil || more == "" {
+		return outcome{}, err
+	}
+	return outcome{attention: offboard.Reaches(more)}, nil
+}
+
 // seatless checks that somebody of whom Amplitude tells no access has no seat, so
 // that there is none.
 func (a *attempt) seatless(ctx context.Context, org *organization) error {

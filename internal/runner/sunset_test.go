@@ -111,6 +111,7 @@ func TestWhereAmplitudeDoesNotTellOfOtherAccessNobodyGoesWithTheirProject(t *tes
 			t.Parallel()
 			w, web, mobile, _ := ending(t, func(map[string]any) bool { return false })
 			w.directoryOnly("only", only)
+			order := w.thing(amplitudefake.Asset{Kind: amplitudefake.KindEvent, ID: "Order", Name: "Order", Project: mobile, Owners: []string{only}})
 			sole, err := w.runner.SoleAccess(t.Context(), "acme", web)
 			if err != nil {
 				t.Fatal(err)
@@ -136,7 +137,8 @@ func TestWhereAmplitudeDoesNotTellOfOtherAccessNobodyGoesWithTheirProject(t *tes
 			}
 			w.after(3 * time.Hour)
 			f := w.caseOf(only)
-			if f.Case.State != offboard.StateNeedsAttention || !strings.Contains(f.Case.Note, says) || len(w.fake.PersonState(only).Members) != 1 {
+			if f.Case.State != offboard.StateNeedsAttention || !strings.Contains(f.Case.Note, says) || len(w.fake.PersonState(only).Members) != 1 ||
+				w.ownersOf(mobile, order.ID)[0] != only {
 				w.show()
 				t.Errorf("%s: %s", f.Case.State, f.Case.Note)
 			}
