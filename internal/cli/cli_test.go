@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,18 @@ func noon() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
 // run runs a command against a server that answers everything with body.
 func run(t *testing.T, body any, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	var out bytes.Buffer
+	code, stderr = runTo(t, &out, body, args...)
+	return code, out.String(), stderr
+}
+
+// terminal is where somebody reads along.
+type terminal struct{ bytes.Buffer }
+
+func (terminal) Stat() (os.FileInfo, error) { return os.Stat(os.DevNull) } // a character device, as a terminal is
+
+func runTo(t *testing.T, out io.Writer, body any, args ...string) (code int, stderr string) {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(body); err != nil {
@@ -28,12 +42,12 @@ func run(t *testing.T, body any, args ...string) (code int, stdout, stderr strin
 		}
 	}))
 	defer s.Close()
-	var out, errs bytes.Buffer
+	var errs bytes.Buffer
 	code = cli.Run(t.Context(), cli.Env{
-		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: noon,
+		Args: args, Stdin: strings.NewReader(""), Stdout: out, Stderr: &errs, Now: noon,
 		Environ: []string{"OFFRAMP_SERVER=" + s.URL, "OFFRAMP_OPERATOR_TOKEN=x"},
 	})
-	return code, out.String(), errs.String()
+	return code, errs.String()
 }
 
 func TestTimesAreToldAsTheyAreAndFromNow(t *testing.T) {
@@ -60,7 +74,7 @@ func TestTimesAreToldAsTheyAreAndFromNow(t *testing.T) {
 	}
 }
 
-func TestTablesFitAPage(t *testing.T) {
+func TestTablesFitAPageAndAPipeGetsAllOfThem(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("long name ", 30)
 	for story, answer := range map[string]struct {
@@ -82,11 +96,15 @@ func TestTablesFitAPage(t *testing.T) {
 			Timeline: []console.Entry{{At: noon(), Actor: "offramp", Text: long}},
 		}, []string{"cases", "show", "case-1"}},
 	} {
-		code, out, errs := run(t, answer.body, answer.args...)
+		var page terminal
+		code, errs := runTo(t, &page, answer.body, answer.args...)
 		if code != 0 {
 			t.Errorf("%s: exit code %d: %s", story, code, errs)
 		}
-		for line := range strings.SplitSeq(out, "\n") {
+		if _, all, _ := run(t, answer.body, answer.args...); story != "one case" && !strings.Contains(all, strings.TrimSpace(long)) {
+			t.Errorf("%s: cut in a pipe: %s", story, all)
+		}
+		for line := range strings.SplitSeq(page.String(), "\n") {
 			if n := utf8.RuneCountInString(line); n > 100 {
 				t.Errorf("%s: %d columns: %s", story, n, line)
 			}

@@ -44,7 +44,7 @@ func demoCommand(env Env) *cobra.Command {
 
 // isTerminal tells whether somebody reads along.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
 	if !ok {
 		return false
 	}

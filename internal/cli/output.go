@@ -23,8 +23,8 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// table prints rows under a head. The flexible column is cut where the table
-// would be wider than a page.
+// table prints rows under a head. For whoever reads along the flexible column is
+// cut where the table would be wider than a page; a file or a pipe gets all of it.
 func table(w io.Writer, flexible int, head []string, rows [][]string) error {
 	all := append([][]string{head}, rows...)
 	widths := make([]int, len(head))
@@ -38,7 +38,7 @@ func table(w io.Writer, flexible int, head []string, rows [][]string) error {
 	for _, n := range widths {
 		total += n
 	}
-	if over := total - width; over > 0 {
+	if over := total - width; over > 0 && isTerminal(w) {
 		widths[flexible] = max(widths[flexible]-over, 12)
 	}
 	var b strings.Builder

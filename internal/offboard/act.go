@@ -241,7 +241,7 @@ func CompleteTask(f File, id string, a TaskAnswer, now time.Time) (Update, error
 			return Update{}, incomplete("say in a note what was checked and what was found")
 		}
 	case TaskSuccessor:
-		if a.Successor == "" {
+		if !strings.Contains(a.Successor, "@") {
 			return Update{}, incomplete("name the successor by their address")
 		}
 	case TaskAdmin:

@@ -106,7 +106,15 @@ func explainState(f File, g GuardFacts) string {
 	case StateClosed, StateCancelled:
 		return fmt.Sprintf("It ended on %s as %s%s.", instant(c.Closed), spaced(c.Outcome), note)
 	case StateHeld:
-		return "It is held" + note + ". An operator lets it go on with: " + command("release")
+		again := ""
+		if f.Standing.Entitled {
+			again = " The person is entitled again, so that it is cancelled then, and what it took is given back."
+		}
+		if c.Batch != "" && !c.Braked {
+			return fmt.Sprintf("It is held%s. An operator lets it go on with: %s; with all of the same change: offramp cases release --batch %s; "+
+				"if it was not meant: offramp cases cancel --batch %[3]s --because TEXT%[4]s", note, command("release"), c.Batch, again)
+		}
+		return "It is held" + note + ". An operator lets it go on with: " + command("release") + again
 	case StateNeedsAttention:
 		return "It needs a person" + note + ". Once that is dealt with: " + command("retry") + ", or: " + command("resolve") + " --because TEXT"
 	case StateRunning:
@@ -214,6 +222,9 @@ func explainNext(f File, now time.Time) string {
 }
 
 func explainGuards(g GuardFacts) string {
+	if g.File.Case.State == StateHeld { // what they would say once it is released
+		g.File.Case.State = StateRunning
+	}
 	p := Guard(g)
 	if g.Step == StepRevoke {
 		return explainReduction(g.File.Case, p)

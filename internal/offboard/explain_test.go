@@ -18,6 +18,15 @@ func TestAnExplanationSaysWhatIsWaitedForAndWhatComesNext(t *testing.T) {
 	}{
 		{"approval", state(offboard.StateWaiting, offboard.WaitApproval), "now", "offramp cases approve"},
 		{"held", state(offboard.StateHeld, offboard.WaitNothing), "now", "offramp cases release"},
+		{"held with others of one change", func(f *offboard.File) {
+			f.Case.State, f.Case.Batch = offboard.StateHeld, "b-1"
+		}, "now", "offramp cases cancel --batch b-1 --because TEXT"},
+		{"held, and entitled again", func(f *offboard.File) {
+			f.Case.State, f.Standing.Entitled = offboard.StateHeld, true
+		}, "now", "The person is entitled again"},
+		{"what the guards will say when it is released", func(f *offboard.File) {
+			f.Case.State, f.Standing.HeldBy = offboard.StateHeld, "p9"
+		}, "guards", "somebody else at the identity provider holds this address"},
 		{"attention", state(offboard.StateNeedsAttention, offboard.WaitNothing), "now", "offramp cases retry"},
 		{"a task, by its title and for whom", func(f *offboard.File) {
 			f.Case.State, f.Case.Waiting = offboard.StateWaiting, offboard.WaitTask

@@ -16,7 +16,7 @@ type ReviewedSeat struct {
 	SoleIn   []string `json:"sole_admin_of,omitempty"` // projects
 	LastSeen string   `json:"last_seen,omitempty"`     // a date, or in words why there is none
 	Inactive bool     `json:"inactive,omitempty"`      // not used in the time that the configuration gives
-	GoneBy   string   `json:"gone_by,omitempty"`       // not there: the case that proved it; empty: Amplitude was asked
+	GoneBy   string   `json:"gone_by,omitempty"`       // not there: the case that removed it; empty: none did
 }
 
 // Strongest leaves out those of somebody's roles on one project that another of

@@ -71,7 +71,8 @@ func (v *Reviews) compare(ctx context.Context, r offboard.Review) error {
 }
 
 // gone makes sure of each seat that the list does not hold any more: either a
-// case of ours proved its removal, or it is asked for directly.
+// case of ours proved its removal, or it is asked for directly. It notes which
+// case removed it.
 func (v *Reviews) gone(ctx context.Context, r offboard.Review, org Organization, items, listed []offboard.ReviewItem) error {
 	var missing []string
 	for _, i := range items {
@@ -89,6 +90,13 @@ func (v *Reviews) gone(ctx context.Context, r offboard.Review, org Organization,
 		if at >= 0 {
 			i.After.GoneBy = cases[at].ID
 			continue
+		}
+		at = slices.IndexFunc(cases, func(c offboard.Case) bool { // which is still looking whether it holds
+			reach := v.opts.Reach(c.Connection)
+			return c.State.Live() && !c.Removed.IsZero() && !c.Removed.Before(r.Started) && (len(reach) == 0 || slices.Contains(reach, org.Name))
+		})
+		if at >= 0 {
+			i.After.GoneBy = cases[at].ID
 		}
 		missing = append(missing, i.Address)
 	}

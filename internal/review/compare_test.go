@@ -79,30 +79,46 @@ func TestWhoDropsOutOfAListWasNotRemoved(t *testing.T) {
 
 func TestWhoLeftForAnotherReasonIsToldWithTheirCase(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *office) {
-		t := o.t
-		o.staff()
-		id := o.begin()
-		person := must[offboard.Person](t)(o.store.ChangePerson(t.Context(), offboard.PersonChange{
-			Connection: "okta", Rules: o.rules(), ID: "id-jo@example.com", Change: func(p offboard.Person) (offboard.Person, error) {
-				p.Active = false
-				return p, nil
-			},
-		}))
+	for story, looking := range map[string]bool{"proven": false, "and is still looked at": true} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(o *office) { leftForAnotherReason(o, looking) })
+		})
+	}
+}
+
+func leftForAnotherReason(o *office, looking bool) {
+	t := o.t
+	o.staff()
+	id := o.begin()
+	person := must[offboard.Person](t)(o.store.ChangePerson(t.Context(), offboard.PersonChange{
+		Connection: "okta", Rules: o.rules(), ID: "id-jo@example.com", Change: func(p offboard.Person) (offboard.Person, error) {
+			p.Active = false
+			return p, nil
+		},
+	}))
+	if looking {
+		for len(o.fake.PersonState("jo@example.com").Members) > 0 {
+			o.works(1)
+		}
+	} else {
 		o.work()
-		if _, err := o.fake.Human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "idle@example.com"}); err != nil {
-			t.Fatal(err)
-		}
-		o.finish(id)
-		o.advance()
-		cases := must[[]offboard.Case](t)(o.store.Cases(t.Context(), offboard.CaseFilter{Address: person.Address}))
-		if got := o.item(id, "jo@example.com").Result(); len(cases) != 1 || got != "removed meanwhile for another reason, case "+cases[0].ID {
-			t.Errorf("jo: %q, cases %+v", got, cases)
-		}
-		if got := o.item(id, "idle@example.com").Result(); got != "gone, and nobody decided that here" {
-			t.Errorf("idle: %q", got)
-		}
-	})
+	}
+	if _, err := o.fake.Human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "idle@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	o.finish(id)
+	o.advance()
+	if is := must[[]offboard.Case](t)(o.store.Cases(t.Context(), offboard.CaseFilter{Address: person.Address})); is[0].ProvedGone() == looking {
+		t.Fatalf("the case is %s", is[0].State)
+	}
+	cases := must[[]offboard.Case](t)(o.store.Cases(t.Context(), offboard.CaseFilter{Address: person.Address}))
+	if got := o.item(id, "jo@example.com").Result(); len(cases) != 1 || got != "removed meanwhile for another reason, case "+cases[0].ID {
+		t.Errorf("jo: %q, cases %+v", got, cases)
+	}
+	if got := o.item(id, "idle@example.com").Result(); got != "gone, and nobody decided that here" {
+		t.Errorf("idle: %q", got)
+	}
 }
 
 func TestRolesThatCouldNotBeReadAreNotCompared(t *testing.T) {

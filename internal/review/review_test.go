@@ -219,9 +219,12 @@ func (o *office) state(id string) offboard.ReviewState {
 }
 
 // work lets the cases run for a while.
-func (o *office) work() {
+func (o *office) work() { o.works(60) }
+
+// works lets the cases run for some ten seconds.
+func (o *office) works(times int) {
 	o.t.Helper()
-	for range 60 {
+	for range times {
 		o.at = o.at.Add(10 * time.Second)
 		if _, err := o.store.Due(o.t.Context(), 100, 100); err != nil {
 			o.t.Fatal(err)

@@ -163,11 +163,21 @@ func (a *attempt) askSuccessor(deadline time.Time, was handed) outcome {
 	if t := a.file.Task(taskSuccessor); t != nil && t.State != offboard.TaskOpen {
 		repeated := *t // answered with somebody who cannot, or declined
 		repeated.State, repeated.By, repeated.Note, repeated.Ended, repeated.Successor = offboard.TaskOpen, "", "", time.Time{}, ""
-		repeated.Text += "\n" + strings.Join(was.Refused, "; ")
+		because := strings.Join(was.Refused, "; ")
+		if t.State == offboard.TaskDeclined {
+			because = "declined by " + t.By
+		} else if t.Successor != "" {
+			because = t.Successor + " cannot take over: " + because
+		}
+		repeated.Text += "\n" + because
 		out.update.Tasks = []offboard.Task{repeated}
+		out.update.Timeline = append(out.update.Timeline, offboard.Entry{
+			Actor: "offramp", Kind: string(offboard.StepHandover), Text: "handover: asked again who takes over: " + because,
+		})
+		out.note += "; asked again: " + because
 	} else if t == nil {
 		out.update.Tasks = []offboard.Task{{
-			Kind: offboard.TaskSuccessor, Key: taskSuccessor, Title: "Name a successor for " + a.file.Person.Name(),
+			Kind: offboard.TaskSuccessor, Key: taskSuccessor, Title: "Name a successor for " + a.file.Person.Name() + " <" + a.file.Case.Address + ">",
 			Text: "Nobody is known who can take over. Name an active person with a seat in Amplitude: " +
 				"offramp tasks done TASK --successor ADDRESS --note WHY",
 			State: offboard.TaskOpen, Due: deadline,

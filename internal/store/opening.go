@@ -186,6 +186,9 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if o.Note != "" {
 		text += "; " + o.Note
 	}
+	if o.State == offboard.StateHeld && brake == nil {
+		text += "; held with the others of the same change, until an operator releases or cancels them"
+	}
 	if err := t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text}); err != nil {
 		return err
 	}
