@@ -57,7 +57,7 @@ func (c *Console) guarded(need Role, do endpoint) http.Handler {
 		case !known:
 			c.opts.Log.Warn("operator API: no valid token", zap.String("method", r.Method))
 			w.Header().Set("WWW-Authenticate", `Bearer realm="offramp"`)
-			problem(w, http.StatusUnauthorized, "send the token of an operator as: Authorization: Bearer TOKEN", "")
+			problem(w, http.StatusUnauthorized, "send the token of an operator, as: Authorization: Bearer TOKEN; what was sent is none, or of nobody who stands under operators", "")
 			return
 		case !op.may(need):
 			c.opts.Log.Warn("operator API: role missing", zap.String("operator", op.Name), zap.String("method", r.Method))

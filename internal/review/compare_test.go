@@ -97,6 +97,12 @@ func leftForAnotherReason(o *office, looking bool) {
 			return p, nil
 		},
 	}))
+	if one := must[[]offboard.ReviewDecided](t)(o.Reviews.Decide(t.Context(), id, []string{"jo@example.com"}, word(offboard.ReviewKeep))); !strings.Contains(one[0].Refused, "removes them") {
+		t.Errorf("kept: %+v", one[0])
+	}
+	if n := must[int](t)(o.KeepUnremarkable(t.Context(), id, "lead@example.com", "nothing to see")); o.item(id, "jo@example.com").Decision != offboard.Undecided {
+		t.Errorf("kept among %d", n)
+	}
 	if looking {
 		for len(o.fake.PersonState("jo@example.com").Members) > 0 {
 			o.works(1)

@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"slices"
 
 	"offramp/internal/offboard"
 )
@@ -41,7 +42,25 @@ func (v *Reviews) Decide(ctx context.Context, id string, addresses []string, w o
 	return out, err
 }
 
+// leaving names the live case that removes an address; empty: none does.
+func (v *Reviews) leaving(ctx context.Context, address string) (string, error) {
+	cases, err := v.opts.Store.Cases(ctx, offboard.CaseFilter{Address: address})
+	if err != nil {
+		return "", err
+	}
+	for _, c := range cases {
+		if c.State.Live() && c.Plan != offboard.Mover && c.Ending != offboard.EndCancel {
+			return c.ID, nil
+		}
+	}
+	return "", nil
+}
+
 func (v *Reviews) decide(ctx context.Context, id, address string, w offboard.ReviewWord) (out offboard.ReviewDecided, err error) {
+	leaving, err := v.leaving(ctx, address)
+	if err != nil {
+		return out, err
+	}
 	holders, err := v.opts.Store.Holders(ctx, address)
 	if err != nil {
 		return out, err
@@ -51,8 +70,12 @@ func (v *Reviews) decide(ctx context.Context, id, address string, w offboard.Rev
 		if err := offboard.Decidable(r, w); err != nil {
 			return r, nil, err
 		}
-		if len(seats) == 0 {
+		switch own := slices.ContainsFunc(seats, func(s offboard.ReviewItem) bool { return s.Case == leaving }); {
+		case len(seats) == 0:
 			out.Refused = "the review has no seat with this address"
+			return r, nil, nil
+		case w.Decision == offboard.ReviewKeep && leaving != "" && !own:
+			out.Refused = "case " + leaving + " removes them, so that there is nothing to keep; cancel the case first where they are to stay"
 			return r, nil, nil
 		}
 		for i, s := range seats {
@@ -69,7 +92,8 @@ func (v *Reviews) decide(ctx context.Context, id, address string, w offboard.Rev
 }
 
 // KeepUnremarkable decides keep for every undecided seat without a reason to
-// look, but for the reviewer's own, and tells how many there were.
+// look, but for the reviewer's own and those of people whom a case removes, and
+// tells how many there were.
 func (v *Reviews) KeepUnremarkable(ctx context.Context, id, by, because string) (n int, err error) {
 	_, items, err := v.opts.Store.Review(ctx, id)
 	if err != nil {
@@ -94,6 +118,9 @@ func (v *Reviews) KeepUnremarkable(ctx context.Context, id, by, because string) 
 // keepUnremarkable looks at the seats of one address as they are by now: another
 // reviewer may have decided about them.
 func (v *Reviews) keepUnremarkable(ctx context.Context, id, address string, w offboard.ReviewWord) (n int, err error) {
+	if by, err := v.leaving(ctx, address); err != nil || by != "" {
+		return 0, err
+	}
 	holders, err := v.opts.Store.Holders(ctx, address)
 	if err != nil {
 		return 0, err
