@@ -134,6 +134,12 @@ func explainState(f File, g GuardFacts) string {
 		return "It waits for approval, " + g.Approvers.Count(f, now).explain() + " Anybody who may approve, but the leaver, does so with: " + command("approve")
 	case WaitTask:
 		titles, ids := openTasks(f)
+		switch {
+		case titles == "" && c.Guard == GuardAdmin:
+			return "What people were asked for is answered" + note + ". It goes on by itself when Amplitude shows it, and looks again at once with: " + command("retry")
+		case titles == "":
+			return "What people were asked for is answered" + note + ". It goes on by itself."
+		}
 		return fmt.Sprintf("It waits for people to finish %s%s. The one whose task it is, or an operator, attests it with: offramp tasks done %s",
 			titles, note, ids)
 	case WaitHook:
@@ -163,7 +169,8 @@ func explainState(f File, g GuardFacts) string {
 	return "It waits and goes on by itself" + note + "."
 }
 
-// openTasks names the tasks that are open, and what to put for ID in a command.
+// openTasks names the tasks that are open, and what to put for ID in a command;
+// empty: none is.
 func openTasks(f File) (titles, ids string) {
 	var all, which []string
 	for _, t := range f.Tasks {
@@ -177,7 +184,7 @@ func openTasks(f File) (titles, ids string) {
 	}
 	switch len(all) {
 	case 0:
-		return "a task", "ID"
+		return "", ""
 	case 1:
 		return all[0], which[0]
 	}

@@ -34,6 +34,10 @@ func TestAnExplanationSaysWhatIsWaitedForAndWhatComesNext(t *testing.T) {
 				{Title: "Hand over", State: offboard.TaskOpen, Assignee: "sam@example.com"}, {Title: "Look", State: offboard.TaskDone},
 			}
 		}, "now", `to finish "Hand over" (sam@example.com). The one`},
+		{"a task that is answered", func(f *offboard.File) {
+			f.Case.State, f.Case.Waiting = offboard.StateWaiting, offboard.WaitTask
+			f.Tasks = []offboard.Task{{Title: "Name another admin", State: offboard.TaskDone}}
+		}, "now", "What people were asked for is answered"},
 		{"a leave date, until which nobody is told", func(f *offboard.File) {
 			f.Case.State, f.Case.Waiting, f.Case.NotBefore = offboard.StateWaiting, offboard.WaitNotBefore, noon().Add(time.Hour)
 			f.Person.Removal = &offboard.Decision{By: "leave date", From: f.Case.NotBefore, LeaveDate: true}

@@ -20,7 +20,7 @@ func (s *Store) StartReview(ctx context.Context, by string, due time.Duration) (
 		switch {
 		case err == nil && live.ID != id:
 			return &offboard.RefusedError{Because: "a review is live already, begun " +
-				moment(live.StartedAt).Format(time.DateOnly) + "; finish it with: offramp review show"}
+				moment(live.StartedAt).Format(time.DateOnly) + "; see it with: offramp review show, and end it with: offramp review close"}
 		case err == nil: // the first attempt did commit
 			out = reviewOf(live)
 			return nil
