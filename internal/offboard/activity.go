@@ -72,7 +72,7 @@ func (l Logins) LastUse(unused time.Duration, now time.Time) (words string, idle
 	case last.IsZero() && !fresh:
 		return "not known since " + day(l.Log.To), false
 	case last.IsZero():
-		words = fmt.Sprintf("not within %d days", int(now.Sub(from).Hours()/24))
+		words = fmt.Sprintf("not within %d days", int(now.Sub(from).Round(24*time.Hour).Hours()/24))
 	case login.IsZero():
 		words = "no login seen, active " + day(last)
 	case day(login) != day(last):

@@ -87,7 +87,7 @@ type interrupted struct {
 }
 
 func (s *interrupted) Checkpoint(ctx context.Context, f offboard.Fence, keep time.Duration, change func(offboard.File) (offboard.Update, error)) (offboard.File, error) {
-	file, err := s.Store.Case(ctx, f.CaseID)
+	file, err := s.Case(ctx, f.CaseID)
 	if err != nil {
 		return file, err
 	}

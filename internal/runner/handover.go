@@ -173,7 +173,9 @@ func (a *attempt) settled(tasks []*offboard.Task, was handed) outcome {
 				out.update.Assets = append(out.update.Assets, was.byWord(as, task))
 			}
 		}
-		out.say += ", " + was.Confirmed[task.Key]
+		if word := ", " + was.Confirmed[task.Key]; !strings.Contains(out.say, word) { // of several tasks the same may be said
+			out.say += word
+		}
 	}
 	return out
 }
