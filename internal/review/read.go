@@ -59,20 +59,56 @@ func (v *Reviews) whole(ctx context.Context, org Organization, items []offboard.
 		listed[offboard.Fold(i.Address)] = true
 	}
 	var missing []string
+	err := v.compared(ctx, org, func(s offboard.Seat) {
+		if !listed[offboard.Fold(s.Address)] {
+			missing = append(missing, s.Address)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return v.absent(ctx, org, some(missing, probes), items)
+}
+
+// compared goes through the seats that the last comparison knows.
+func (v *Reviews) compared(ctx context.Context, org Organization, see func(offboard.Seat)) error {
 	for after := ""; ; {
 		seats, err := v.opts.Store.Seats(ctx, offboard.SeatQuery{Organization: org.Name, After: after, Most: 1000})
 		if err != nil {
 			return err
 		}
 		for _, s := range seats {
-			if after = offboard.Fold(s.Address); s.Gone.IsZero() && !listed[after] {
-				missing = append(missing, s.Address)
+			if after = offboard.Fold(s.Address); s.Gone.IsZero() {
+				see(s)
 			}
 		}
 		if len(seats) < 1000 {
-			return v.absent(ctx, org, some(missing, probes), items)
+			return nil
 		}
 	}
+}
+
+// newcomers tells since when a seat is known that was made after the organization
+// was compared for the first time; zero: how old it is nobody knows.
+func (v *Reviews) newcomers(ctx context.Context, org Organization) (func(address string) time.Time, error) {
+	var first time.Time
+	since := map[string]time.Time{}
+	err := v.compared(ctx, org, func(s offboard.Seat) {
+		if since[offboard.Fold(s.Address)] = s.FirstSeen; first.IsZero() || s.FirstSeen.Before(first) {
+			first = s.FirstSeen
+		}
+	})
+	return func(address string) time.Time {
+		const reading = 24 * time.Hour // longer than the first comparison takes
+		at, known := since[offboard.Fold(address)]
+		switch {
+		case len(since) == 0, known && !at.After(first.Add(reading)):
+			return time.Time{}
+		case !known: // made since the last one
+			return v.now()
+		}
+		return at
+	}, err
 }
 
 // seats reads every member of an organization with what they may do. unseen
@@ -129,6 +165,10 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 // lastUse fills in when members last logged in, or why that is not known. lacks
 // tells what is known of nobody.
 func (v *Reviews) lastUse(ctx context.Context, org Organization, seats []offboard.ReviewItem) (lacks string, err error) {
+	since, err := v.newcomers(ctx, org)
+	if err != nil {
+		return "", err
+	}
 	for i := range seats {
 		s := &seats[i].Seat
 		if v.opts.Logins == nil {
@@ -140,6 +180,9 @@ func (v *Reviews) lastUse(ctx context.Context, org Organization, seats []offboar
 			return "", err
 		}
 		s.LastSeen, s.Inactive = l.LastUse(v.opts.Inactive, v.now())
+		if came := since(seats[i].Address); s.Inactive && !came.IsZero() && v.now().Sub(came) < v.opts.Inactive {
+			s.LastSeen, s.Inactive = s.LastSeen+", a member since about "+came.UTC().Format(time.DateOnly), false
+		}
 		lacks = l.Log.Lacks(v.now())
 	}
 	return lacks, nil

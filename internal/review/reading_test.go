@@ -67,6 +67,30 @@ func TestALogThatIsNotReadMakesNobodyIdle(t *testing.T) {
 	})
 }
 
+// Who got their seat a while ago is not idle because they did not log in before.
+func TestANewMemberIsNotIdle(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(o *office) {
+		t := o.t
+		o.staff()
+		o.Reviews = o.with(func(op *review.Options) { op.Logins = o.store.Logins })
+		o.compared()
+		o.at = o.at.Add(60 * hours24)
+		o.member(amplitudefake.Member{Email: "compared@example.com", Role: amplitudefake.RoleMember}, true)
+		o.compared()
+		o.at = o.at.Add(40 * hours24)
+		o.member(amplitudefake.Member{Email: "new@example.com", Role: amplitudefake.RoleMember}, true)
+		o.logRead(o.at.Add(-100*hours24), o.at, nil)
+		id := o.begin()
+		for who, idle := range map[string]bool{"jo@example.com": true, "compared@example.com": false, "new@example.com": false} {
+			i := o.item(id, who)
+			if i.Seat.Inactive != idle || strings.Contains(i.Seat.LastSeen, "a member since about") == idle || slices.Contains(i.Reasons, "no login for a long time") != idle {
+				t.Errorf("%s: %q, reasons %q", who, i.Seat.LastSeen, i.Reasons)
+			}
+		}
+	})
+}
+
 func TestALoginThatIsForgottenIsNotToldAsNever(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(o *office) {
