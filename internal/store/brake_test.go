@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,6 +197,57 @@ func TestAnEmergencyBrakeHoldsUntilSomebodyConfirms(t *testing.T) {
 			}
 			if n := held(t, s); n != len(ids)-5 {
 				t.Errorf("%d of %d are held", n, len(ids))
+			}
+		})
+	}
+}
+
+// TestTwoOperatorsReleaseAtOnce lets two release the same brake through two
+// processes: each case goes on once, and one of them ends the brake.
+func TestTwoOperatorsReleaseAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			c, o := newClock(), d.options(t)
+			o.Now = c.now
+			replicas := []*store.Store{open(t, o)}
+			if replicas = append(replicas, replicas[0]); o.URL != "" {
+				replicas[1] = open(t, o)
+			}
+			ids := staff(t, replicas[0], 12)
+			for _, id := range ids {
+				leave(t, replicas[0], id)
+			}
+			brakes, err := replicas[0].Brakes(t.Context(), 0)
+			if err != nil || len(brakes) != 1 || held(t, replicas[0]) != len(ids) {
+				t.Fatalf("%d are held by %+v, %v", held(t, replicas[0]), brakes, err)
+			}
+			var released, ended atomic.Int64
+			var all sync.WaitGroup
+			for i, by := range []string{"kim", "lee"} {
+				all.Go(func() {
+					for _, k := range cases(t, replicas[i]) {
+						_, err := replicas[i].Act(t.Context(), k.ID, func(f offboard.File) (offboard.Update, error) { return offboard.Release(f, by, "meant") })
+						if err == nil {
+							released.Add(1)
+						} else if _, ok := errors.AsType[*offboard.RefusedError](err); !ok {
+							t.Error(err)
+						}
+					}
+					switch left, is, err := replicas[i].ReleaseBrake(t.Context(), brakes[0].ID, by, "meant"); {
+					case err != nil:
+						t.Error(err)
+					case is:
+						ended.Add(1)
+					case left > 0:
+						t.Errorf("%d are left", left)
+					}
+				})
+			}
+			all.Wait()
+			if released.Load() != int64(len(ids)) || ended.Load() != 1 || held(t, replicas[0]) != 0 {
+				t.Errorf("%d were released, the brake ended %d times, %d are held", released.Load(), ended.Load(), held(t, replicas[0]))
 			}
 		})
 	}
