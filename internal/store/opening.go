@@ -183,10 +183,10 @@ func (t *tx) open(ctx context.Context, p offboard.Person, o offboard.Opening, ba
 	if o.Policy.Why != "" {
 		text += fmt.Sprintf(" (version %s), because %s", o.Policy.Version, o.Policy.Why)
 	}
-	if o.Note != "" {
+	switch {
+	case o.Note != "":
 		text += "; " + o.Note
-	}
-	if o.State == offboard.StateHeld && brake == nil {
+	case o.State == offboard.StateHeld:
 		text += "; held with the others of the same change, until an operator releases or cancels them"
 	}
 	if err := t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "opened", Text: text}); err != nil {
