@@ -77,13 +77,19 @@ func (w *world) grouped(members ...string) {
 	}
 }
 
+// leftInAGroup removes jo, whom a group still holds.
+func (w *world) leftInAGroup() {
+	w.t.Helper()
+	w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+	w.sweep()
+	w.leave()
+	w.grouped("jo@example.com", "kim@example.com")
+	w.sweep()
+}
+
 func TestAGroupStillHoldsALeaverWhoWasRemoved(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
-		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
-		w.sweep()
-		w.leave()
-		w.grouped("jo@example.com", "kim@example.com")
-		w.sweep()
+		w.leftInAGroup()
 		f := w.one(offboard.GroupWithoutSeat, "jo@example.com")
 		if f.PersonID != "jo" || !strings.Contains(f.Text, "the leaver was removed and is still in groups of acme: Analysts") {
 			w.t.Errorf("finding %+v", f)
@@ -125,11 +131,7 @@ func (w *world) noGroups(gone bool) {
 
 func TestAListOfGroupsThatIsEmptyResolvesNothing(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
-		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
-		w.sweep()
-		w.leave()
-		w.grouped("jo@example.com", "kim@example.com")
-		w.sweep()
+		w.leftInAGroup()
 		w.one(offboard.GroupWithoutSeat, "jo@example.com")
 		w.noGroups(false)
 		w.sweep()

@@ -65,8 +65,7 @@ func (r *run) wholeGroups(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for i := range min(len(missing), probes) {
-		g := missing[(i*len(missing)/min(len(missing), probes)+int(r.sweep.Number))%len(missing)]
+	for _, g := range pick(missing, int(r.sweep.Number)) {
 		var is amplitude.Group
 		err := r.patiently(ctx, func(ctx context.Context) (err error) {
 			is, err = r.client.Group(ctx, g.ID)

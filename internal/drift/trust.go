@@ -135,11 +135,11 @@ func (r *run) doubtful(ctx context.Context) (ask []string, whole bool, err error
 }
 
 // pick takes all of few, or some from all over the list, others at each turn.
-func pick(all []string, turn int) []string {
+func pick[T any](all []T, turn int) []T {
 	if len(all) <= probes {
 		return all
 	}
-	out := make([]string, 0, probes)
+	out := make([]T, 0, probes)
 	for i := range probes {
 		out = append(out, all[(i*len(all)/probes+turn)%len(all)])
 	}

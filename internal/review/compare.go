@@ -83,22 +83,23 @@ func (v *Reviews) gone(ctx context.Context, r offboard.Review, org Organization,
 		if err != nil {
 			return err
 		}
-		at := slices.IndexFunc(cases, func(c offboard.Case) bool {
+		cases = slices.DeleteFunc(cases, func(c offboard.Case) bool {
 			reach := v.opts.Reach(c.Connection)
-			return c.ProvedGone() && !c.Verified.Before(r.Started) && (len(reach) == 0 || slices.Contains(reach, org.Name))
+			return len(reach) > 0 && !slices.Contains(reach, org.Name)
 		})
+		at := slices.IndexFunc(cases, func(c offboard.Case) bool { return c.ProvedGone() && !c.Verified.Before(r.Started) })
+		proved := at >= 0
+		if !proved { // one that is still looking whether the removal holds
+			at = slices.IndexFunc(cases, func(c offboard.Case) bool {
+				return c.State.Live() && !c.Removed.IsZero() && !c.Removed.Before(r.Started)
+			})
+		}
 		if at >= 0 {
 			i.After.GoneBy = cases[at].ID
-			continue
 		}
-		at = slices.IndexFunc(cases, func(c offboard.Case) bool { // which is still looking whether it holds
-			reach := v.opts.Reach(c.Connection)
-			return c.State.Live() && !c.Removed.IsZero() && !c.Removed.Before(r.Started) && (len(reach) == 0 || slices.Contains(reach, org.Name))
-		})
-		if at >= 0 {
-			i.After.GoneBy = cases[at].ID
+		if !proved {
+			missing = append(missing, i.Address)
 		}
-		missing = append(missing, i.Address)
 	}
 	return v.absent(ctx, org, missing, listed)
 }

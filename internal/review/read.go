@@ -165,16 +165,18 @@ func (v *Reviews) seats(ctx context.Context, org Organization) (out []offboard.R
 // lastUse fills in when members last logged in, or why that is not known. lacks
 // tells what is known of nobody.
 func (v *Reviews) lastUse(ctx context.Context, org Organization, seats []offboard.ReviewItem) (lacks string, err error) {
+	if v.opts.Logins == nil {
+		for i := range seats {
+			seats[i].Seat.LastSeen = "not known"
+		}
+		return "", nil
+	}
 	since, err := v.newcomers(ctx, org)
 	if err != nil {
 		return "", err
 	}
 	for i := range seats {
 		s := &seats[i].Seat
-		if v.opts.Logins == nil {
-			s.LastSeen = "not known"
-			continue
-		}
 		l, err := v.opts.Logins(ctx, org.Name, seats[i].Address)
 		if err != nil {
 			return "", err

@@ -30,10 +30,12 @@ func (s *Store) Found(ctx context.Context, fence offboard.Fence, organizations [
 				return fmt.Errorf("lock the brake: %w", err)
 			}
 		}
-		row, _, err := s.locked(ctx, t, fence)
+		row, err := t.LockCase(ctx, fence.CaseID)
 		switch {
 		case err != nil:
-			return err
+			return fmt.Errorf("lock case: %w", missing(err))
+		case row.Epoch != fence.Epoch:
+			return ErrFenced
 		case row.ClosedAt != 0:
 			return ErrEnded
 		case row.Plan == string(offboard.Emergency), row.CountedAt == 0, row.Cleared, row.State == string(offboard.StateHeld):
@@ -48,21 +50,14 @@ func (s *Store) Found(ctx context.Context, fence offboard.Fence, organizations [
 			if !first {
 				continue
 			}
-			row.CountedAt, row.NotBefore = t.now.UnixMilli(), max(row.NotBefore, t.now.Add(settle).UnixMilli())
-			if err := t.mark(ctx, row); err != nil {
-				return err
-			}
-			if err := t.SaveCase(ctx, saved(row)); err != nil {
-				return fmt.Errorf("save case: %w", err)
-			}
 			brake, err := t.brakeOrganization(ctx, braking{
 				Opening: offboard.Opening{Brake: r}, caseID: row.ID, connection: row.Connection, addressKey: row.AddressKey, since: t.now,
 			}, o)
 			if err != nil {
 				return err
 			}
-			if held = brake != nil; held {
-				return t.holdAtWork(ctx, row, *brake)
+			if held, err = brake != nil, t.lateCounts(ctx, &row, brake, settle); held || err != nil {
+				return err
 			}
 		}
 		return nil
@@ -91,18 +86,22 @@ func (t *tx) foundLate(ctx context.Context, row db.Case, counted int64, organiza
 	return n > 0, nil
 }
 
-// holdAtWork holds a case that somebody works on, and ends that.
-func (t *tx) holdAtWork(ctx context.Context, row db.Case, b offboard.Brake) error {
-	row.State, row.Waiting, row.Note = string(offboard.StateHeld), "", b.Held()
-	row.Batch, row.Braked = b.ID, true
-	row.LeaseUntil = 0
-	row.Epoch++
-	t.stopwatch(&row)
-	if err := t.SaveCase(ctx, saved(row)); err != nil {
-		return fmt.Errorf("save case: %w", err)
+// lateCounts lets a case count and settle from now on, and ends the attempt at work
+// where a brake holds it.
+func (t *tx) lateCounts(ctx context.Context, row *db.Case, brake *offboard.Brake, settle time.Duration) error {
+	row.NotBefore = max(row.NotBefore, t.now.Add(settle).UnixMilli())
+	if brake != nil {
+		row.LeaseUntil = 0
+		row.Epoch++
+		if err := t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "brake", Text: brake.Held()}); err != nil {
+			return err
+		}
 	}
-	if err := t.mark(ctx, row); err != nil {
+	if err := t.countAnew(ctx, row, true, brake); err != nil {
 		return err
 	}
-	return t.write(ctx, row.ID, offboard.Entry{Actor: "offramp", Kind: "brake", Text: b.Held()})
+	if err := t.SaveCase(ctx, saved(*row)); err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	return nil
 }

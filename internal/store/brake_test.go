@@ -152,6 +152,18 @@ func TestTheShareOfASmallOrganizationCountsFromFiveOn(t *testing.T) {
 	}
 }
 
+// two are two replicas on one database; a SQLite file has one process, which is both.
+func (d database) two(t *testing.T) []*store.Store {
+	t.Helper()
+	c, o := newClock(), d.options(t)
+	o.Now = c.now
+	first := open(t, o)
+	if o.URL == "" {
+		return []*store.Store{first, first}
+	}
+	return []*store.Store{first, open(t, o)}
+}
+
 // TestReplicasCountTogether lets people leave through several processes at
 // once: whoever comes in which order, none of a window that is too large goes on.
 func TestReplicasCountTogether(t *testing.T) {
@@ -159,12 +171,7 @@ func TestReplicasCountTogether(t *testing.T) {
 	for _, d := range databases() {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			c, o := newClock(), d.options(t)
-			o.Now = c.now
-			replicas := []*store.Store{open(t, o)}
-			if o.URL != "" {
-				replicas = append(replicas, open(t, o)) // a SQLite file has one process
-			}
+			replicas := d.two(t)
 			ids := staff(t, replicas[0], 24)
 			var all sync.WaitGroup
 			for i, id := range ids {
@@ -209,12 +216,7 @@ func TestTwoOperatorsReleaseAtOnce(t *testing.T) {
 	for _, d := range databases() {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			c, o := newClock(), d.options(t)
-			o.Now = c.now
-			replicas := []*store.Store{open(t, o)}
-			if replicas = append(replicas, replicas[0]); o.URL != "" {
-				replicas[1] = open(t, o)
-			}
+			replicas := d.two(t)
 			ids := staff(t, replicas[0], 12)
 			for _, id := range ids {
 				leave(t, replicas[0], id)

@@ -360,8 +360,7 @@ func (t *tx) removedByOthers(ctx context.Context, organization string, ids []str
 		return `select c.id, max(e.done_at) from cases c join cases d on d.address_key = c.address_key and d.id <> c.id
 			join effect e on e.case_id = d.id
 			where c.id in (` + some + `) and e.step = 'remove' and e.state = 'done' and e.response like 'removed%'
-				and (e.object = cast($1 as text) || '/' || c.address_key
-					or substr(e.object, 1, length(cast($1 as text) || '/' || c.address_key || '/')) = cast($1 as text) || '/' || c.address_key || '/')
+				and substr(e.object || '/', 1, length(cast($1 as text) || '/' || c.address_key || '/')) = cast($1 as text) || '/' || c.address_key || '/'
 			group by c.id`
 	}, organization)
 }
