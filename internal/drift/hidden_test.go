@@ -122,6 +122,18 @@ func TestAListThatIsCutHidesNoFinding(t *testing.T) {
 			func(w *world) { w.seat("sam@example.com", "Sam") },
 			func(w *world) { w.hire("sam", "sam@example.com", nil) },
 		},
+		"a second seat by its name": {
+			offboard.SecondSeat,
+			func(w *world) {
+				w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+				if err := w.fake.AddMember(amplitudefake.Member{Email: "sam@example.com", GivenName: "jo", FamilyName: "Person"}); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			func(w *world) {
+				w.human(amplitudefake.Action{Do: "remove_member", By: "root@example.com", Email: "sam@example.com"})
+			},
+		},
 		"a second seat": {
 			offboard.SecondSeat,
 			func(w *world) { w.seat("kim+test@example.com", "Kim") },

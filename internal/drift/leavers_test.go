@@ -138,6 +138,34 @@ func TestNoFightOverALeaver(t *testing.T) {
 	})
 }
 
+// A round counts though a list that was cut short hid the leaver for a while.
+func TestRoundsCountThoughAListHidTheLeaver(t *testing.T) {
+	onBoth(t, setup{}, func(w *world) {
+		w.person("jo", "jo@example.com", amplitudefake.RoleMember)
+		w.sweep()
+		w.leave()
+		for round := 1; round <= offboard.RoundsMost; round++ {
+			w.human(amplitudefake.Action{Do: "invite", By: "root@example.com", Email: "jo@example.com"})
+			w.set("list_cut", "half")
+			w.sweep()
+			w.set("list_cut", "off")
+			w.sweep()
+			f := w.of(offboard.LeaverBack)
+			if f.Rounds != round {
+				w.t.Fatalf("round %d is counted as %d", round, f.Rounds)
+			}
+			if round == offboard.RoundsMost {
+				if err := offboard.Fixable(f, offboard.Fix{By: "kim"}); err == nil {
+					w.t.Error("one time more is not refused")
+				}
+				return
+			}
+			w.fix(f, offboard.Fix{By: "kim"})
+			w.work()
+		}
+	})
+}
+
 func TestTheWatchEndsWhenSomebodyElseTakesTheAddress(t *testing.T) {
 	onBoth(t, setup{}, func(w *world) {
 		w.person("jo", "jo@example.com", amplitudefake.RoleMember)

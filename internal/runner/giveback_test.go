@@ -79,6 +79,68 @@ func TestObserveModeEndsNoCaseThatTookSomething(t *testing.T) {
 	})
 }
 
+// What the directory says when the removal is about to come stands, also where
+// another process has to find it out: nobody is removed.
+func TestWhatTheDirectorySaysLateStopsTheRemovalAfterARestart(t *testing.T) {
+	t.Parallel()
+	for story, c := range map[string]struct {
+		late func(*world)
+		says string
+	}{
+		"somebody else has the address": {func(w *world) {
+			w.change("leaver", func(p offboard.Person) offboard.Person {
+				p.UserName, p.Address = "jo.doe@example.com", "jo.doe@example.com"
+				return p
+			})
+			w.directoryOnly("new", leaver)
+			w.restart(nil)
+		}, "somebody else at the identity provider holds this address now"},
+		"entitled through another connection": {func(w *world) {
+			_, err := w.store.ChangePerson(w.t.Context(), offboard.PersonChange{
+				Connection: "entra", ID: "other", Rules: w.rules(), Change: func(p offboard.Person) (offboard.Person, error) { p.Active = true; return p, nil },
+			})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.restart(nil)
+		}, "entitled through connection entra"},
+		"out of the connection's reach": {func(w *world) {
+			w.restart(func(o *runner.Options) { o.Reachable = func(string, string) bool { return false } })
+		}, "is outside this connection's domains"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s setup) {
+				t.Helper()
+				w := newWorld(t, s)
+				_, err := w.store.ChangePerson(t.Context(), offboard.PersonChange{
+					Connection: "entra", Rules: w.rules(), Change: func(p offboard.Person) (offboard.Person, error) {
+						p.ID, p.UserName, p.Address, p.Active, p.Resource = "other", leaver, leaver, false, "{}"
+						return p, nil
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.policy.Approvals = 1
+				w.person("leaver", leaver)
+				w.deactivate()
+				id := w.until(offboard.StateWaiting, offboard.WaitApproval).Case.ID
+				c.late(w)
+				w.act(id, func(f offboard.File) (offboard.Update, error) {
+					return offboard.Approve(f, offboard.Approval{By: "kim@example.com"})
+				})
+				w.after(time.Hour)
+				f, err := w.store.Case(t.Context(), id)
+				if err != nil || f.Case.State != offboard.StateNeedsAttention || !strings.Contains(f.Case.Note, c.says) || !w.seated() {
+					w.show()
+					t.Errorf("%s %q, seat there %v, %v", f.Case.State, f.Case.Note, w.seated(), err)
+				}
+			})
+		})
+	}
+}
+
 // interrupted is a store in which a person acts right before an attempt records
 // that it needs one.
 type interrupted struct {
